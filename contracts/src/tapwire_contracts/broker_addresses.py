@@ -10,7 +10,7 @@ from tapwire_contracts.mqtt_clients import NO_DELAY
 
 DEFAULT_PORTS: Final = {"mqtt": 1883, "mqtts": 8883}
 """URL scheme → default port."""
-KEEPALIVE_BESIDE_OTHERS_S: Final = 3
+KEEPALIVE_BESIDE_OTHERS_S: Final = 2
 """Longest keepalive of a client that has another address: a member that hangs is left after two of them."""
 UNANSWERED_MS: Final = 4_000
 """Longest time for which a machine may leave sent bytes unacknowledged before such a client takes it for dead."""

@@ -1,4 +1,4 @@
-"""Additions to MQTT client libraries: socket options, refused subscriptions, and writes to a connection that is gone."""
+"""Additions to MQTT client libraries: socket options, refused subscriptions, short keepalives, and lost connections."""
 
 import asyncio
 import socket
@@ -7,6 +7,10 @@ from typing import Any, Final
 
 NO_DELAY: Final = ((socket.IPPROTO_TCP, socket.TCP_NODELAY, 1),)
 """Socket options: a small packet does not wait for the last one's acknowledgement, which would add 40 to 90 ms to a round trip."""
+LOOKS_IN_A_KEEPALIVE: Final = 8
+LONGEST_PAUSE_S: Final = 1.0
+SUCCESS: Final = 0
+"""paho's `MQTT_ERR_SUCCESS`."""
 FIRST_REFUSAL: Final = 0x80
 """The lowest reason code of a refusal in a SUBACK (MQTT 5, 3.9.3), and the only one of MQTT 3.1.1."""
 
@@ -18,6 +22,22 @@ def refused_filters(subscriptions: Sequence[tuple[str, int]], codes: Iterable[An
 
 def _number(code: Any) -> int:
     return int(getattr(code, "value", code))
+
+
+class LooksInTime:
+    """A mixin for `aiomqtt.Client` (2.5): a short keepalive is looked after often enough to be kept, and to be missed in time.
+
+    aiomqtt looks once a second: with a keepalive of two the broker would wait for three, at which it may end the connection, and a
+    broker that hangs would be left after six.
+    """
+
+    _client: Any
+    _keepalive: int
+
+    async def _misc_loop(self) -> None:
+        pause_s = min(LONGEST_PAUSE_S, self._keepalive / LOOKS_IN_A_KEEPALIVE)
+        while self._client.loop_misc() == SUCCESS:  # noqa: ASYNC110 - paho has nothing to wait for
+            await asyncio.sleep(pause_s)
 
 
 class WritesToOpenSockets:

@@ -73,7 +73,7 @@ async def test_each_long_command_names_its_steps_on_a_terminal_and_its_output_is
     assert restored.startswith("The books are those of ")
     assert re.fullmatch(r"The database is at revision \d+\.\n", migrated)
     shown = ESCAPES.sub("", terminal.read())
-    steps = ("guests", "copying", "packing", "checking the file", "revision 00", "loading", "functions, views", "proving the books")
+    steps = ("guests", "copying", "checking the file", "revision 00", "loading", "functions, views", "proving the books")
     assert [step for step in steps if step not in shown] == []
     assert "100%" in shown
     assert shown.rstrip("\r\n ").count("\n") < shown.count("\r"), "lines are written over each other"

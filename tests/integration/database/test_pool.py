@@ -12,10 +12,11 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
 from tapwire_core.db import engine
-from tapwire_core.db.connections import SOCKET_OPTIONS, connect
+from tapwire_core.db.connections import HOST_ERRORS, SOCKET_OPTIONS, TRY_AGAIN_S, connect
 from tapwire_core.db.engine import Database
 from tapwire_core.db.failures import is_database_unavailable
 from tapwire_core.domain.policy import Policy
+from tapwire_core.worker.periodic import survive
 from tapwire_demo.postgres import EmbeddedPostgres
 from tapwire_demo.processes import free_port
 from tests.chaos.link import Link
@@ -169,3 +170,41 @@ async def test_a_login_that_every_host_refuses_is_said_to_be_refused(postgres: E
 
     with pytest.raises(asyncpg.InvalidAuthorizationSpecificationError):
         await connect(wrong)
+
+
+async def test_programs_that_find_no_primary_do_not_storm_the_hosts_that_are_about_to_take_over() -> None:
+    came = 0
+
+    async def refuse(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal came
+        came += 1
+        writer.close()
+
+    async def fail(url: str) -> None:
+        with pytest.raises(HOST_ERRORS):
+            await connect(url)
+
+    servers = [await asyncio.start_server(refuse, "127.0.0.1", 0) for _ in range(2)]
+    try:
+        hosts = ",".join(f"127.0.0.1:{server.sockets[0].getsockname()[1]}" for server in servers)
+        url = f"postgresql://nobody@{hosts}/tapwire?sslmode=disable"
+        await fail(url)
+        for _ in range(5):
+            await asyncio.gather(*(fail(url) for _ in range(20)))
+        assert came == len(servers), "one try for all"
+        await asyncio.sleep(TRY_AGAIN_S)
+        await asyncio.gather(*(fail(url) for _ in range(20)))
+        assert came == 2 * len(servers), "and another one after a while"
+    finally:
+        for server in servers:
+            server.close()
+
+
+async def test_a_connection_that_the_server_is_just_ending_means_an_unavailable_database() -> None:
+    failed = asyncpg.InternalClientError("cannot switch to state 15; another operation (2) is in progress")
+    assert is_database_unavailable(failed)
+
+    async def step() -> None:
+        raise failed
+
+    assert await survive(step) is None, "its program goes on"

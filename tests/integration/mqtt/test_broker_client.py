@@ -8,6 +8,7 @@ import pytest
 from aiomqtt import MqttError
 
 from tapwire_contracts.acl import BrokerRole
+from tapwire_contracts.broker_addresses import KEEPALIVE_BESIDE_OTHERS_S
 from tapwire_contracts.topics import ROOT
 from tapwire_core.broker.client import make_client, subscribe, until_lost
 from tapwire_demo.broker import Account, EmbeddedBroker
@@ -51,6 +52,24 @@ async def test_a_subscription_that_the_broker_refuses_is_an_error(amqtt: Embedde
         await subscribe(client, [(ours, 1)])
         with pytest.raises(MqttError, match=f"refuses a subscription to {anothers}"):
             await subscribe(client, [(ours, 1), (anothers, 1)])
+
+
+@pytest.mark.parametrize(("has_others", "looks"), [(False, range(1, 3)), (True, range(3, 9))])
+async def test_a_short_keepalive_is_looked_after_several_times_while_it_lasts(
+    broker: EmbeddedBroker, monkeypatch: pytest.MonkeyPatch, has_others: bool, looks: range
+) -> None:
+    looked = 0
+    async with make_client(broker.url("core"), broker.protocol, has_others=has_others) as client:
+        look = client._client.loop_misc
+
+        def count() -> int:
+            nonlocal looked
+            looked += 1
+            return int(look())
+
+        monkeypatch.setattr(client._client, "loop_misc", count)
+        await asyncio.sleep(KEEPALIVE_BESIDE_OTHERS_S / 2 + 0.1)
+    assert looked in looks
 
 
 async def test_a_connection_lost_while_it_writes_disturbs_none_that_gets_its_number(broker: EmbeddedBroker) -> None:

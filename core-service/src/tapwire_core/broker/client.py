@@ -13,7 +13,7 @@ import aiomqtt
 from aiomqtt import Message, MqttError, ProtocolVersion, Will
 
 from tapwire_contracts.broker_addresses import keepalive_s, parse_broker_url, port_of, socket_options
-from tapwire_contracts.mqtt_clients import WritesToOpenSockets, refused_filters
+from tapwire_contracts.mqtt_clients import LooksInTime, WritesToOpenSockets, refused_filters
 
 KEEPALIVE_S: Final = 15
 TIMEOUT_S: Final = 10.0
@@ -28,7 +28,7 @@ Receive = Callable[[str, bytes], object]
 log: Final = logging.getLogger(__name__)
 
 
-class Client(WritesToOpenSockets, aiomqtt.Client):
+class Client(LooksInTime, WritesToOpenSockets, aiomqtt.Client):
     """One connection to a broker."""
 
 

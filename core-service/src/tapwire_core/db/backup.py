@@ -32,6 +32,8 @@ MANIFEST: Final = "manifest.json"
 INSTALLATION: Final = str(Installation.__tablename__)
 """The table that a program writes before any other row is there; the backup's row replaces it."""
 _CHUNK_BYTES: Final = 1024 * 1024
+_COMPRESSION: Final = 1
+"""Deflate's fastest level: while a backup runs its snapshot keeps VACUUM from clearing away dead rows."""
 
 
 class BackupRefused(Refused):
@@ -65,16 +67,27 @@ async def write_backup(url: str, file: Path, advance: Advance = untold) -> Manif
     connection = await asyncpg.connect(url)
     try:
         with tempfile.TemporaryDirectory(dir=file.parent, prefix=f".{file.name}-") as folder:
-            async with connection.transaction(isolation="repeatable_read", readonly=True):
-                taken_at: datetime = await connection.fetchval("SELECT now()")
-                copying = _Rows(advance, await _estimated_rows(connection))
-                tables = [
-                    await _copy_out(connection, str(table.name), Path(folder), copying) for table in SQLModel.metadata.sorted_tables
-                ]
-            manifest = Manifest(FORMAT, SOFTWARE, newest_revision(), taken_at, tuple(tables))
-            await asyncio.to_thread(_pack, manifest, Path(folder), file, advance)
+            new = Path(folder) / "backup"
+            new.touch(mode=0o600)
+            with new.open("wb") as target:
+                manifest = await _copy_all(connection, target, advance)
+                target.flush()
+                await asyncio.to_thread(os.fsync, target.fileno())
+            new.replace(file)
     finally:
         await connection.close()
+    return manifest
+
+
+async def _copy_all(connection: asyncpg.Connection, target: IO[bytes], advance: Advance) -> Manifest:
+    """Pack all tables of one snapshot as they come: the text of none is ever on the disk."""
+    with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED, compresslevel=_COMPRESSION) as packed:
+        async with connection.transaction(isolation="repeatable_read", readonly=True):
+            taken_at: datetime = await connection.fetchval("SELECT now()")
+            rows = _Rows(advance, await _estimated_rows(connection))
+            tables = [await _copy_out(connection, str(table.name), packed, rows) for table in SQLModel.metadata.sorted_tables]
+        manifest = Manifest(FORMAT, SOFTWARE, newest_revision(), taken_at, tuple(tables))
+        packed.writestr(MANIFEST, msgspec.json.format(msgspec.json.encode(manifest)))
     return manifest
 
 
@@ -148,7 +161,7 @@ async def _estimated_rows(connection: asyncpg.Connection) -> int:
     return int(found)
 
 
-async def _copy_out(connection: asyncpg.Connection, name: str, folder: Path, rows: _Rows) -> TableManifest:
+async def _copy_out(connection: asyncpg.Connection, name: str, packed: zipfile.ZipFile, rows: _Rows) -> TableManifest:
     columns = [
         row["attname"]
         for row in await connection.fetch(
@@ -158,7 +171,7 @@ async def _copy_out(connection: asyncpg.Connection, name: str, folder: Path, row
         )
     ]
     digest = hashlib.sha256()
-    with (folder / _member(name)).open("wb") as target:
+    with packed.open(_member(name), "w", force_zip64=True) as target:
 
         async def keep(chunk: bytes) -> None:
             target.write(chunk)
@@ -198,23 +211,6 @@ async def _require_empty(url: str, manifest: Manifest) -> None:
                 )
     finally:
         await connection.close()
-
-
-def _pack(manifest: Manifest, folder: Path, file: Path, advance: Advance) -> None:
-    new = folder / "backup"
-    new.touch(mode=0o600)
-    with new.open("wb") as target:
-        with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as packed:
-            packed.writestr(MANIFEST, msgspec.json.format(msgspec.json.encode(manifest)))
-            members = [zipfile.ZipInfo.from_file(folder / _member(table.name), _member(table.name)) for table in manifest.tables]
-            packing = _Bytes(advance, "packing", members)
-            for member in members:
-                member.compress_type = packed.compression
-                with (folder / member.filename).open("rb") as content, packed.open(member, "w") as packed_member:
-                    packed_member.writelines(packing.read(content))
-        target.flush()
-        os.fsync(target.fileno())
-    new.replace(file)
 
 
 def _read_manifest(file: Path, advance: Advance) -> Manifest:

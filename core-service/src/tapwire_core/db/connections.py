@@ -12,6 +12,7 @@ after hours otherwise: workers would wait for a dead database, and rows stay loc
 
 import asyncio
 import socket
+import time
 from typing import Any, Final, Never
 from urllib.parse import parse_qs, urlsplit
 from weakref import WeakKeyDictionary
@@ -22,6 +23,8 @@ CONNECT_TIMEOUT_S: Final = 5.0
 """Timeout of connecting to the only host."""
 CONNECT_TO_EACH_TIMEOUT_S: Final = 2.0
 """Timeout of connecting to one of several hosts."""
+TRY_AGAIN_S: Final = 0.5
+"""While no host is usable: pause between two tries, for all of this program together."""
 FOLLOW_S: Final = 1.0
 """Pause between two looks at the primary."""
 FOLLOW_TIMEOUT_S: Final = 2.0
@@ -51,12 +54,14 @@ SOCKET_OPTIONS: Final = {
 }
 """The same settings for the client's socket, where the operating system has them."""
 WRITABLE: Final = "read-write"
+CLIENT_ERRORS: Final = (asyncpg.InterfaceError, asyncpg.InternalClientError)
+"""asyncpg's own errors of a connection that is gone; the second kind when the server has just said that it ends it."""
 HOST_ERRORS: Final = (
     OSError,
     TimeoutError,
     asyncpg.PostgresConnectionError,
     asyncpg.OperatorInterventionError,
-    asyncpg.InterfaceError,
+    *CLIENT_ERRORS,
 )
 """Errors of a host that is unreachable, starting or stopping; any other error but a refused login holds for all hosts."""
 LOGIN_REFUSED: Final = (asyncpg.InvalidAuthorizationSpecificationError, asyncpg.InvalidCatalogNameError)
@@ -75,6 +80,7 @@ async def connect(url: str, **options: Any) -> asyncpg.Connection:
     if wants_primary:
         options["target_session_attrs"] = WRITABLE
         hosts.sort(key=lambda host: host != _primaries.get(url))
+    _take_turn(url)
     refusal: Exception | None = None
     for host in hosts:
         try:
@@ -86,12 +92,27 @@ async def connect(url: str, **options: Any) -> asyncpg.Connection:
         except HOST_ERRORS as error:
             failure = error
         else:
+            _unreached.pop(url, None)
             if wants_primary:
                 _note_primary(url, host, connection)
             return connection
-    raise refusal or failure
+    if refusal is not None:
+        raise refusal
+    _unreached[url] = (str(failure) or repr(failure), time.monotonic())
+    raise failure
 
 
+def _take_turn(url: str) -> None:
+    """Raise the last failure of a URL whose hosts were tried just now: everybody at once would keep them from taking over."""
+    failure, tried_s = _unreached.get(url, ("", -TRY_AGAIN_S))
+    if failure and time.monotonic() - tried_s < TRY_AGAIN_S:
+        raise ConnectionError(failure)
+    if failure:
+        _unreached[url] = (failure, time.monotonic())
+
+
+_unreached: Final[dict[str, tuple[str, float]]] = {}
+"""For each URL of which no host was usable the last failure, and the monotonic time of the last try."""
 _primaries: Final[dict[str, str]] = {}
 """For each URL the host that accepted writes last."""
 _connections: Final[WeakKeyDictionary[asyncpg.Connection, tuple[str, str]]] = WeakKeyDictionary()

@@ -9,13 +9,13 @@ import asyncpg
 from sqlalchemy import literal, select
 from sqlalchemy.exc import SQLAlchemyError
 
-from tapwire_core.db.connections import LOGIN_REFUSED
+from tapwire_core.db.connections import CLIENT_ERRORS, LOGIN_REFUSED
 from tapwire_core.db.engine import RETRYABLE_ERRORS, Database
 
 UNAVAILABLE: Final = (
     OSError,
     TimeoutError,
-    asyncpg.InterfaceError,
+    *CLIENT_ERRORS,
     asyncpg.PostgresConnectionError,
     asyncpg.OperatorInterventionError,
     asyncpg.InsufficientResourcesError,

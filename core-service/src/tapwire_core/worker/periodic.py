@@ -14,9 +14,11 @@ import asyncpg
 from aiomqtt import MqttError
 from sqlalchemy.exc import DBAPIError
 
+from tapwire_core.db.connections import CLIENT_ERRORS
+
 R = TypeVar("R")
 
-DATABASE_ERRORS: Final = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, DBAPIError)
+DATABASE_ERRORS: Final = (OSError, TimeoutError, asyncpg.PostgresError, *CLIENT_ERRORS, DBAPIError)
 """Any error of the database, not only unavailability (`db.failures.is_database_unavailable`): a worker retries."""
 
 log: Final = logging.getLogger(__name__)

@@ -44,7 +44,7 @@ from tapwire_contracts.messages import (
     StopPour,
     TapConfig,
 )
-from tapwire_contracts.mqtt_clients import WritesToOpenSockets, refused_filters
+from tapwire_contracts.mqtt_clients import LooksInTime, WritesToOpenSockets, refused_filters
 from tapwire_contracts.reasons import Presence
 from tapwire_contracts.tasks import run_together
 from tapwire_contracts.topics import DeviceKind, DevicePath, core_state_topic
@@ -88,7 +88,7 @@ ROUTE_OF: Final[Mapping[tuple[DeviceKind, type[Message]], Route]] = {
 logger: Final = logging.getLogger(__name__)
 
 
-class Client(WritesToOpenSockets, aiomqtt.Client):
+class Client(LooksInTime, WritesToOpenSockets, aiomqtt.Client):
     """One connection to the broker."""
 
 
