@@ -102,7 +102,7 @@ backup: $(VENV)/.demo ## copy the database of TAPWIRE_DATABASE_URL into FILE, wh
 sim: $(VENV)/.demo ## tell the story of one simulated day at a venue where everything goes wrong; SEED=n
 	@$(RUN) -m tests.simulation $(SEED)
 
-bench: $(VENV)/.bench $(VENDOR) ## measure speed beside the limit of this machine, a quarter of an hour; DURATION=s each, STEADY=s on end, ROWS=n of history, DOCS=1 for docs/performance.md, ONLY=screen, limits or workers
+bench: $(VENV)/.bench $(VENDOR) ## measure speed beside the limit of this machine, ten minutes; DURATION=s each, STEADY=s on end, ROWS=n of history, DOCS=1 for docs/performance.md, ONLY=screen, limits, workers or least
 	@PYTHONPATH=demo $(PY) -m tests.bench $(if $(ONLY),--only $(ONLY)) $(if $(DURATION),--seconds $(DURATION)) $(if $(STEADY),--steady $(STEADY)) $(if $(ROWS),--rows $(ROWS)) $(if $(DOCS),--docs)
 
 scale: $(VENV)/.bench $(VENDOR) ## measure thousands of taps at once, and millions of pours; TAPS=n, POURS=n, SECONDS=s of each load, ONLY=taps or history, HISTORY=folder keeps the pours, DOCS=1

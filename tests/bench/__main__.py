@@ -1,7 +1,7 @@
 """`make bench`: measure everything in one run, print the table, keep JSON and chart; `--docs` fills the docs' pages too.
 
 `--only screen` measures how soon the console shows what happens, `--only limits` what a serving limit costs, `--only workers` what
-further core workers bring; each prints that alone.
+further core workers bring, `--only least` how near Tapwire comes to the least SQL; each prints that alone.
 """
 
 import argparse
@@ -14,6 +14,8 @@ import uvloop
 from tapwire_core.commands.progress_line import progress_line
 from tapwire_core.progress import Advance
 from tests.bench import sections
+from tests.bench.least import COUNTS as LEAST_COUNTS
+from tests.bench.least import LeastTurns, against_least, least_rows
 from tests.bench.pages import DOCS, PERFORMANCE, fill_pages, keep_figures
 from tests.bench.report import Figures, as_json, as_text, draw, limit_row, this_machine
 from tests.bench.screen import ScreenFigures, as_rows, watch
@@ -33,8 +35,9 @@ SCREEN: Final = "screen"
 LIMITS: Final = "limits"
 LIMITS_AT_LEAST_S: Final = 24.0
 WORKERS: Final = "workers"
+LEAST: Final = "least"
 WORKERS_AT_LEAST_S: Final = 12.0
-STEPS: Final = 11 + len(TAPS)
+STEPS: Final = 12 + len(TAPS)
 """Of a whole run."""
 
 
@@ -64,6 +67,7 @@ async def measure(stage: Stage, arguments: argparse.Namespace, screen: ScreenFig
     for taps in TAPS:
         steps.say(f"{taps} taps")
         closed.append(await sections.closed_loop(stage, taps, seconds))
+    least = await measure_least(stage, seconds, steps)
     reached = next(loop for loop in closed if loop.taps == PACED_TAPS)
     steps.say("a third of the rate")
     paced = await sections.closed_loop(stage, PACED_TAPS, seconds, reached.cycles_per_s * PACED_SHARE)
@@ -91,6 +95,7 @@ async def measure(stage: Stage, arguments: argparse.Namespace, screen: ScreenFig
         echo=echo,
         commit=commit,
         limit_cycles_per_s=limit,
+        least=least,
         closed=closed,
         paced=paced,
         two_workers=two_workers,
@@ -106,6 +111,16 @@ async def measure(stage: Stage, arguments: argparse.Namespace, screen: ScreenFig
         serving_limit=limits,
         screen=screen,
     )
+
+
+async def measure_least(stage: Stage, seconds: float, steps: Steps) -> LeastTurns:
+    """The least SQL against Tapwire with the worker that runs, by turns."""
+    steps.say("the least SQL")
+
+    async def ours(taps: int, seconds: float) -> float:
+        return (await sections.closed_loop(stage, taps, seconds)).cycles_per_s
+
+    return await against_least(stage.postgres, seconds / 2, ours)
 
 
 async def measure_limits(stage: Stage, seconds: float, steps: Steps) -> sections.LimitTurns:
@@ -142,6 +157,12 @@ async def main() -> None:
                 turns = await measure_limits(stage, arguments.seconds, steps)
             print("\n".join(f"{name}: {value}" for name, value in limit_row(turns).items()))
             return
+        if arguments.only == LEAST:
+            async with open_stage(max(LEAST_COUNTS)) as stage:
+                await stage.start_cores(1)
+                least = await measure_least(stage, arguments.seconds, steps)
+            print("\n".join(f"{name}: {value}" for name, value in least_rows(least).items()))
+            return
         if arguments.only == WORKERS:
             async with open_stage(WORKER_TAPS) as stage:
                 by_workers = await measure_workers(stage, arguments.seconds, steps)
@@ -169,10 +190,10 @@ def parser() -> argparse.ArgumentParser:
     """Durations and sizes."""
     made = argparse.ArgumentParser(prog="make bench", description="How fast Tapwire is beside the limit of this machine.")
     made.add_argument("--seconds", type=int, default=8, help="of each measurement")
-    made.add_argument("--steady", type=float, default=300.0, help="seconds of the run that shows whether it gets slower")
+    made.add_argument("--steady", type=float, default=120.0, help="seconds of the run that shows whether it gets slower")
     made.add_argument("--reports", type=int, default=10_000, help="in the backlog")
     made.add_argument("--rows", type=int, default=1_000_000, help="of history in each table")
-    made.add_argument("--only", choices=[SCREEN, LIMITS, WORKERS], help="measure nothing else")
+    made.add_argument("--only", choices=[SCREEN, LIMITS, WORKERS, LEAST], help="measure nothing else")
     made.add_argument("--docs", action="store_true", help="write docs/figures and the chart, and fill the pages")
     return made
 

@@ -15,13 +15,14 @@ from tapwire_core.db.decisions import lock_together, write_changes
 from tapwire_core.db.store import Store
 from tapwire_core.services.pour_batches import LOCK_TIMEOUT_MS
 from tapwire_core.services.pours import DecisionRequest
+from tapwire_demo.postgres import DATABASE
+from tests.bench.least import pgbench
 from tests.bench.load import POUR_ML
 from tests.bench.stage import Place, Stage
 
 FROM_ML: Final = 7_770_000_000_000
 """An odometer value that is nothing else in the texts."""
 HIGHEST: Final = 1_000_000_000
-_SPEED: Final = re.compile(rb"tps = ([0-9.]+)")
 _VARIABLE: Final = re.compile(r":(?=\w)")
 """Colons that pgbench would take for variables; between keys and values there is a space."""
 
@@ -32,18 +33,7 @@ async def pgbench_cycles_per_s(stage: Stage, places: list[Place], seconds: int, 
     for number, place in enumerate(places):
         scripts.append(folder / f"cycle{number}.sql")
         scripts[-1].write_text(await _script(stage, place), encoding="utf-8")
-    return sum(await asyncio.gather(*(_run(stage, script, seconds) for script in scripts)))
-
-
-async def _run(stage: Stage, script: Path, seconds: int) -> float:
-    options = ("-n", "-c1", "-Mprepared", f"-T{seconds}", f"-f{script}", stage.postgres.url)
-    piped = asyncio.subprocess.PIPE
-    running = await asyncio.create_subprocess_exec(stage.postgres.program("pgbench"), *options, stdout=piped, stderr=piped)
-    said, complaint = await running.communicate()
-    found = _SPEED.search(said)
-    if running.returncode or found is None:
-        raise ValueError(f"pgbench: {complaint.decode()[-500:]}")
-    return float(found[1])
+    return sum(await asyncio.gather(*(pgbench(stage.postgres, script, DATABASE, seconds) for script in scripts)))
 
 
 async def _script(stage: Stage, place: Place) -> str:

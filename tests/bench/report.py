@@ -12,6 +12,7 @@ import psutil
 from msgspec import Struct
 
 from tapwire_core import SOFTWARE
+from tests.bench.least import LeastTurns, least_rows
 from tests.bench.meters import Spread
 from tests.bench.screen import ScreenFigures, as_rows
 from tests.bench.sections import HISTORY, Closed, LimitTurns, NodeFigures
@@ -44,6 +45,7 @@ class Figures(Struct, frozen=True):
     echo: Spread
     commit: Spread
     limit_cycles_per_s: dict[int, float]
+    least: LeastTurns
     closed: list[Closed]
     paced: Closed
     two_workers: Closed
@@ -154,6 +156,7 @@ def _beside(figures: Figures) -> dict[str, str]:
     return {
         "MQTT echo through the same broker": _short(figures.echo),
         "one row committed to disk": _short(figures.commit),
+        **least_rows(figures.least),
         **limits,
         f"authorise p50 at one tap, against {ECHO_RATIO} × echo + commit": f"{one.authorise.p50_ms} ms against {bound_ms:.2f} ms",
         "16 taps against one": f"{reached.cycles_per_s / one.cycles_per_s:.1f} × the cycles",

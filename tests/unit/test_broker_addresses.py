@@ -3,6 +3,10 @@
 from random import Random
 
 import pytest
+from aiomqtt import MqttCodeError, MqttError
+from paho.mqtt.enums import MQTTErrorCode
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.reasoncodes import ReasonCode
 
 from tapwire_contracts.broker_addresses import (
     Attempts,
@@ -14,7 +18,7 @@ from tapwire_contracts.broker_addresses import (
     subscription_qos,
 )
 from tapwire_contracts.core_watch import CoreWatch
-from tapwire_contracts.mqtt_clients import NO_DELAY
+from tapwire_contracts.mqtt_clients import NO_DELAY, was_closed
 
 
 @pytest.mark.parametrize(
@@ -76,6 +80,30 @@ def test_a_connection_that_held_begins_the_waits_anew() -> None:
     for _ in range(20):
         attempts.turn(held=False)
     assert attempts.turn(held=True) <= 100
+
+
+def test_an_address_that_ends_connections_is_tried_twice_again_and_a_silent_one_is_left() -> None:
+    attempts, tried = Attempts(3, 100, 1_000, Random(1)), list[int]()
+    for held, closed in [(True, True), (False, True), (False, True), (False, True), (False, False), (True, True), (True, False)]:
+        attempts.turn(held=held, closed=closed)
+        tried.append(attempts.address)
+    assert tried == [0, 0, 1, 1, 2, 2, 0]
+
+
+@pytest.mark.parametrize(
+    ("cause", "closed"),
+    [
+        (MqttCodeError(ReasonCode(PacketTypes.DISCONNECT, "Unspecified error")), True),
+        (MqttCodeError(ReasonCode(PacketTypes.DISCONNECT, "Server shutting down")), True),
+        (MqttCodeError(ReasonCode(PacketTypes.DISCONNECT, "Keep alive timeout")), False),
+        (MqttCodeError(MQTTErrorCode.MQTT_ERR_NO_CONN), False),
+        (None, False),
+    ],
+)
+def test_who_ended_a_connection_is_known_from_the_librarys_error(cause: MqttCodeError | None, closed: bool) -> None:
+    with pytest.raises(MqttError) as lost:
+        raise MqttError("Disconnected during message iteration") from cause
+    assert was_closed(lost.value) is closed
 
 
 def test_one_address_is_tried_again_with_waits_that_double() -> None:

@@ -46,6 +46,7 @@ from tapwire_contracts.messages import (
     PourSettled,
     ReaderCardPresented,
 )
+from tapwire_contracts.mqtt_clients import was_closed
 from tapwire_contracts.reasons import Phase, Presence, ValveState
 from tapwire_contracts.tasks import run_together
 from tapwire_contracts.topics import ROOT, DevicePath, InvalidTopic, core_state_topic, parse_device_topic
@@ -279,7 +280,7 @@ class Live:
         urls = split_broker_urls(broker_url)
         attempts, watch = Attempts(len(urls), FIRST_RETRY_MS, MAX_RETRY_MS, SystemRandom()), CoreWatch(len(urls))
         while True:
-            url, connected = urls[attempts.address], False
+            url, connected, closed = urls[attempts.address], False, False
             try:
                 async with make_client(
                     url, protocol, ca_file=ca_file, receive=self.receive, has_others=attempts.has_others
@@ -288,7 +289,8 @@ class Live:
                     await self._listen_until_lost(client, watch)
             except MqttError as error:
                 _log.warning("no live values from the broker %s: %s", host_of(url), error)
-            await asyncio.sleep(attempts.turn(held=connected) / 1000)
+                closed = was_closed(error)
+            await asyncio.sleep(attempts.turn(held=connected, closed=closed) / 1000)
 
     async def _listen_until_lost(self, client: Client, watch: CoreWatch) -> None:
         """Receive until the connection is lost; presence of core workers is forgotten with it and learned again."""

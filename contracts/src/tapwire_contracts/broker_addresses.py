@@ -12,8 +12,10 @@ DEFAULT_PORTS: Final = {"mqtt": 1883, "mqtts": 8883}
 """URL scheme → default port."""
 KEEPALIVE_BESIDE_OTHERS_S: Final = 2
 """Longest keepalive of a client that has another address: a member that hangs is left after two of them."""
-UNANSWERED_MS: Final = 4_000
-"""Longest time for which a machine may leave sent bytes unacknowledged before such a client takes it for dead."""
+UNANSWERED_MS: Final = 6_000
+"""Longest time for which a machine may leave sent bytes unacknowledged before such a client takes it for dead: a missed keepalive,
+which says so, comes before it."""
+TRIED_AGAIN: Final = 2
 _BETWEEN: Final = re.compile(r"\s*,\s*(?=[a-z]+://)")
 _MOST_DOUBLINGS: Final = 20
 
@@ -77,8 +79,9 @@ def subscription_qos(wanted: int, *, has_others: bool) -> int:
 class Attempts:
     """Which of several addresses to try next, and how long to wait before.
 
-    Each failure and each lost connection goes to the next address. The waits double from the first to the longest, once for each
-    round over all addresses, and are shortened by up to half at random.
+    Each failure and each silent address goes to the next one; an address that ended a connection is tried again, `TRIED_AGAIN` times
+    running. The waits double from the first to the longest, once for each round over all addresses, and are shortened by up to half
+    at random.
     """
 
     def __init__(self, addresses: int, first_ms: int, longest_ms: int, random: Random) -> None:
@@ -87,6 +90,8 @@ class Attempts:
         self._longest_ms = longest_ms
         self._random = random
         self._failures = 0
+        self._ended = 0
+        """Connections that the present address has ended, one after the other."""
         self.address = 0
         """The place of the address to try now."""
 
@@ -95,10 +100,17 @@ class Attempts:
         """True if there is another address."""
         return self._addresses > 1
 
-    def turn(self, *, held: bool) -> int:
-        """Go to the next address, after a connection that `held` for some time or did not; returns the wait in ms."""
+    def turn(self, *, held: bool, closed: bool = False) -> int:
+        """Choose the next address, after a connection that `held` for some time or did not; returns the wait in ms.
+
+        `closed`: the other side ended it. A member of a cluster may do so with all its clients, and a second later again, when it
+        has lost another member: it is there, and the next address may be the lost one's.
+        """
         self._failures = 1 if held else self._failures + 1
-        self.address = (self.address + 1) % self._addresses
+        self._ended = self._ended + 1 if closed and not held else int(closed)
+        if not 1 <= self._ended <= TRIED_AGAIN:
+            self._ended = 0
+            self.address = (self.address + 1) % self._addresses
         rounds = (self._failures - 1) // self._addresses
         longest_ms = min(self._first_ms << min(rounds, _MOST_DOUBLINGS), self._longest_ms)
         return self._random.randint(longest_ms // 2, longest_ms)

@@ -9,6 +9,8 @@ NO_DELAY: Final = ((socket.IPPROTO_TCP, socket.TCP_NODELAY, 1),)
 """Socket options: a small packet does not wait for the last one's acknowledgement, which would add 40 to 90 ms to a round trip."""
 LOOKS_IN_A_KEEPALIVE: Final = 8
 LONGEST_PAUSE_S: Final = 1.0
+KEEP_ALIVE_TIMEOUT: Final = 0x8D
+"""The reason code of MQTT 5 with which paho says that its keepalive was missed."""
 SUCCESS: Final = 0
 """paho's `MQTT_ERR_SUCCESS`."""
 FIRST_REFUSAL: Final = 0x80
@@ -18,6 +20,13 @@ FIRST_REFUSAL: Final = 0x80
 def refused_filters(subscriptions: Sequence[tuple[str, int]], codes: Iterable[Any]) -> list[str]:
     """List the refused filters of these subscriptions (filter, QoS); a code is a number, or has one as its `value`."""
     return [topic for (topic, _), code in zip(subscriptions, codes, strict=True) if _number(code) >= FIRST_REFUSAL]
+
+
+def was_closed(error: BaseException) -> bool:
+    """Return whether aiomqtt's error means that the other side ended the connection, and did not just fall silent."""
+    reason = getattr(error.__cause__, "rc", None)
+    is_code_of_mqtt = reason is not None and not isinstance(reason, int)  # an int is paho's own
+    return is_code_of_mqtt and _number(reason) != KEEP_ALIVE_TIMEOUT
 
 
 def _number(code: Any) -> int:

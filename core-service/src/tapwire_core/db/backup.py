@@ -10,7 +10,7 @@ import hashlib
 import os
 import tempfile
 import zipfile
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import IO, Final
@@ -105,7 +105,7 @@ async def load_backup(url: str, file: Path, application_url: str | None = None, 
             async with connection.transaction():
                 if any(table.name == INSTALLATION for table in manifest.tables):
                     await connection.execute(f"DELETE FROM {INSTALLATION}")  # noqa: S608  our schema's name
-                loading = _Bytes(advance, "loading", packed.infolist())
+                loading = _Bytes(advance, "loading", packed, manifest)
                 async with without_indexes(connection, [table.name for table in manifest.tables], advance):
                     for table in manifest.tables:
                         with packed.open(_member(table.name)) as content:
@@ -131,12 +131,12 @@ class _Rows:
 
 
 class _Bytes:
-    """Counts the bytes that are read, out of all that the members of a backup have."""
+    """Counts the bytes that are read, out of all that the tables of a backup have."""
 
-    def __init__(self, advance: Advance, step: str, members: Iterable[zipfile.ZipInfo]) -> None:
+    def __init__(self, advance: Advance, step: str, packed: zipfile.ZipFile, manifest: Manifest) -> None:
         self._advance = advance
         self._step = step
-        self._total = sum(member.file_size for member in members)
+        self._total = sum(packed.getinfo(_member(table.name)).file_size for table in manifest.tables)
         self._done = 0
 
     def read(self, content: IO[bytes]) -> Iterator[bytes]:
@@ -218,7 +218,7 @@ def _read_manifest(file: Path, advance: Advance) -> Manifest:
     try:
         with zipfile.ZipFile(file) as packed:
             manifest = msgspec.json.decode(packed.read(MANIFEST), type=Manifest)
-            checking = _Bytes(advance, "checking the file", packed.infolist())
+            checking = _Bytes(advance, "checking the file", packed, manifest)
             damaged = [table.name for table in manifest.tables if _digest_in(packed, table, checking) != table.sha256]
     except (OSError, EOFError, KeyError, zipfile.BadZipFile, msgspec.MsgspecError) as error:
         raise BackupRefused(f"{file} is no backup of Tapwire, or is damaged: {error}") from error

@@ -1,7 +1,8 @@
 """Connections to a database that may have a standby: `postgresql://user:secret@one:5432,two:5432/tapwire`.
 
 The hosts are tried one by one, each with its own timeout: asyncpg's timeout covers all of them together, so a dead first host
-would hide the one that took over. Of several hosts only one that accepts writes is used, and the last one that did is tried first.
+would hide the one that took over. Of several hosts only one that accepts writes is used; the last one that did is tried first,
+and last while no host does.
 
 A former primary may be frozen, or behind a broken network: what waits for it would wait for half a minute. So one connection looks
 after the primary (`follow_primary`), and as soon as another host accepts writes, all connections to the former one are ended.
@@ -79,7 +80,8 @@ async def connect(url: str, **options: Any) -> asyncpg.Connection:
     wants_primary = parse_qs(urlsplit(url).query).get("target_session_attrs", [WRITABLE]) == [WRITABLE]
     if wants_primary:
         options["target_session_attrs"] = WRITABLE
-        hosts.sort(key=lambda host: host != _primaries.get(url))
+        # the last primary first; last while none is found, as it may swallow each try and keep the next primary waiting
+        hosts.sort(key=lambda host: (host != _primaries.get(url)) != (url in _unreached))
     _take_turn(url)
     refusal: Exception | None = None
     for host in hosts:

@@ -19,6 +19,7 @@ from aiomqtt import MqttError
 from tapwire_contracts.broker_addresses import Attempts, host_of
 from tapwire_contracts.codec import encode
 from tapwire_contracts.messages import MISSED_HEARTBEATS, ReportPour
+from tapwire_contracts.mqtt_clients import was_closed
 from tapwire_contracts.tasks import end_tasks, run_together
 from tapwire_core import SOFTWARE
 from tapwire_core.broker.client import new_client_id, subscribe, until_lost
@@ -115,13 +116,14 @@ class Worker:
         longest_s, clock = self.intervals.reconnect_max_s, asyncio.get_running_loop().time
         attempts = self.address.attempts(RECONNECT_FIRST_MS, round(longest_s * 1000))
         while True:
-            began = clock()
+            began, closed = clock(), False
             try:
                 await run_together(self._connect_and_work(attempts))
             except MqttError as error:
                 self._set_ready(is_ready=False)
                 log.warning("broker %s: %s; reconnecting", host_of(self.address.urls[attempts.address]), error)
-            await asyncio.sleep(attempts.turn(held=clock() - began > longest_s) / 1000)
+                closed = was_closed(error)
+            await asyncio.sleep(attempts.turn(held=clock() - began > longest_s, closed=closed) / 1000)
 
     async def _connect_and_work(self, attempts: Attempts) -> None:
         shares = None if self.address.shared else TapShares(self.instance_id, self.db.policy.takeover_ms / 1000)

@@ -44,7 +44,7 @@ from tapwire_contracts.messages import (
     StopPour,
     TapConfig,
 )
-from tapwire_contracts.mqtt_clients import LooksInTime, WritesToOpenSockets, refused_filters
+from tapwire_contracts.mqtt_clients import LooksInTime, WritesToOpenSockets, refused_filters, was_closed
 from tapwire_contracts.reasons import Presence
 from tapwire_contracts.tasks import run_together
 from tapwire_contracts.topics import DeviceKind, DevicePath, core_state_topic
@@ -223,12 +223,14 @@ class BrokerConnection:
     async def run(self) -> None:
         """Keep a connection until cancelled."""
         while True:
-            begun_ms, address = monotonic_ms(), self._addresses[self._attempts.address]
+            begun_ms, address, closed = monotonic_ms(), self._addresses[self._attempts.address], False
             try:
                 await self._connect_once(address)
             except (MqttError, OSError) as error:  # the library lets errors of a dying socket through
                 logger.warning("no connection to %s:%d: %s", address.host, address.port, error)
-            wait_ms = self._attempts.turn(held=monotonic_ms() - begun_ms >= self._settings.reconnect_stable_ms)
+                closed = was_closed(error)
+            held = monotonic_ms() - begun_ms >= self._settings.reconnect_stable_ms
+            wait_ms = self._attempts.turn(held=held, closed=closed)
             await asyncio.sleep(wait_ms / MS_PER_S)
 
     async def _connect_once(self, address: BrokerAddress) -> None:
