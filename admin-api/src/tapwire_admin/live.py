@@ -50,7 +50,7 @@ from tapwire_contracts.mqtt_clients import was_closed
 from tapwire_contracts.reasons import Phase, Presence, ValveState
 from tapwire_contracts.tasks import run_together
 from tapwire_contracts.topics import ROOT, DevicePath, InvalidTopic, core_state_topic, parse_device_topic
-from tapwire_core.broker.client import Client, make_client, subscribe, until_lost
+from tapwire_core.broker.client import Client, make_client, now_ms, subscribe, until_lost
 from tapwire_core.domain.venue_scope import VenueScope
 
 FIRST_RETRY_MS: Final = 500
@@ -295,7 +295,7 @@ class Live:
     async def _listen_until_lost(self, client: Client, watch: CoreWatch) -> None:
         """Receive until the connection is lost; presence of core workers is forgotten with it and learned again."""
         self._set_connected(connected=True)
-        watch.connected(_now_ms())
+        watch.connected(now_ms())
         try:
             await subscribe(client, [(core_state_topic("+"), 0), *((f"{ROOT}/+/+/+/{leaf}", 0) for leaf in LEAVES)])
             await run_together(until_lost(client), self._watch_silence(watch))
@@ -308,8 +308,8 @@ class Live:
             await asyncio.sleep(SILENCE_CHECK_S)
             self.forget_silent(time.monotonic())
             for worker in self._workers.values():
-                watch.heard(_now_ms(), worker.heartbeat_ms)
-            if (silence_ms := watch.overdue_ms(_now_ms())) is not None:
+                watch.heard(now_ms(), worker.heartbeat_ms)
+            if (silence_ms := watch.overdue_ms(now_ms())) is not None:
                 raise MqttError(f"no core worker was heard there for {silence_ms} ms, trying the next address")
 
     def _set_connected(self, *, connected: bool) -> None:
@@ -325,10 +325,6 @@ class Live:
             for path in self._cards:
                 self._set_card(path, None)
         self._publish_link()
-
-
-def _now_ms() -> int:
-    return time.monotonic_ns() // 1_000_000
 
 
 def _age_of(state: dict[str, Any]) -> tuple[int, bool, int]:

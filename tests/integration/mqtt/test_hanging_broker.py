@@ -15,6 +15,7 @@ from tapwire_contracts.messages import MISSED_HEARTBEATS
 from tapwire_contracts.tasks import end_tasks
 from tapwire_core.broker import client
 from tapwire_core.mqtt.connection import BrokerAddress
+from tapwire_core.worker import worker
 from tapwire_core.worker.worker import Intervals, Worker
 from tapwire_demo.processes import LOOPBACK
 from tapwire_node.mqtt import broker_connection
@@ -88,21 +89,24 @@ def _filters(body: bytes) -> int:
     return count
 
 
-async def test_a_worker_stays_at_a_broker_that_takes_no_message_until_nodes_would_miss_it(
-    venue: Venue, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("addresses", "stays_s"), [(2, UNTAKEN_MS / 1000), (1, MISSED_HEARTBEATS * HEARTBEAT_MS / 1000)])
+async def test_a_worker_leaves_a_broker_that_takes_no_message_when_a_cluster_would_have_lost_its_member_or_nodes_would_miss_it(
+    venue: Venue, monkeypatch: pytest.MonkeyPatch, addresses: int, stays_s: float
 ) -> None:
     monkeypatch.setattr(client, "TIMEOUT_BESIDE_OTHERS_S", PUBLISHED_WITHIN_S)
+    monkeypatch.setattr(client, "TIMEOUT_S", PUBLISHED_WITHIN_S)
+    monkeypatch.setattr(worker, "UNTAKEN_MS", UNTAKEN_MS)
     db, broker = replace(venue.db, policy=replace(venue.db.policy, core_heartbeat_ms=HEARTBEAT_MS)), HangingBroker()
     async with broker.running(), asyncio.timeout(SOON_S):
         one = f"mqtt://core:secret@{LOOPBACK}:{broker.port}"
-        worker = Worker(db, BrokerAddress(url=f"{one},{one}", protocol="3.1.1"), PACE, "core-one")
-        running = asyncio.create_task(worker.run())
+        url = ",".join([one] * addresses)
+        running = asyncio.create_task(Worker(db, BrokerAddress(url=url, protocol="3.1.1"), PACE, "core-one").run())
         while len(broker.connects_s) < 2:
             await asyncio.sleep(0.02)
         await end_tasks(running)
 
     stayed_s = broker.connects_s[1] - broker.connects_s[0]
-    assert stayed_s >= MISSED_HEARTBEATS * HEARTBEAT_MS / 1000, "one message that nobody takes is no reason to leave"
+    assert stayed_s >= stays_s, "one message that nobody takes is no reason to leave"
     assert broker.published > 1
 
 

@@ -4,6 +4,7 @@ import asyncio
 import logging
 import secrets
 import ssl
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
@@ -30,6 +31,11 @@ log: Final = logging.getLogger(__name__)
 
 class Client(LooksInTime, WritesToOpenSockets, aiomqtt.Client):
     """One connection to a broker."""
+
+
+def now_ms() -> int:
+    """The monotonic clock, for how long a broker is silent or takes nothing."""
+    return time.monotonic_ns() // 1_000_000
 
 
 def new_client_id() -> str:

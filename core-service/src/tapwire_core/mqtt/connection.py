@@ -18,10 +18,11 @@ from paho.mqtt.properties import Properties
 from tapwire_contracts import CONTRACT_VERSION
 from tapwire_contracts.broker_addresses import Attempts, split_broker_urls, subscription_qos
 from tapwire_contracts.codec import encode
-from tapwire_contracts.messages import COMMAND, CONFIG, CORE_STATE, ROUTES, STATE, CoreState, Sender, TapConfig
+from tapwire_contracts.messages import COMMAND, CONFIG, CORE_STATE, ROUTES, STATE, CoreState, Route, Sender, TapConfig
+from tapwire_contracts.taken_watch import TakenWatch
 from tapwire_contracts.topics import ROOT, core_state_topic
 from tapwire_core import SOFTWARE
-from tapwire_core.broker.client import MQTT_5, Client, Receive, make_client
+from tapwire_core.broker.client import MQTT_5, Client, Receive, make_client, now_ms
 from tapwire_core.settings import SHARE_GROUP
 
 COMMAND_EXPIRY_S: Final = 30
@@ -93,31 +94,29 @@ class Publisher:
     client: Client
     address: BrokerAddress
     instance_id: str
+    taken: TakenWatch
 
     async def send_command(self, tap_path: str, payload: str) -> None:
         """Publish a command, never retained."""
-        await self.client.publish(
-            f"{ROOT}/{tap_path}/{COMMAND.leaf}",
-            payload,
-            qos=COMMAND.qos,
-            retain=COMMAND.retain,
-            properties=COMMAND_EXPIRY if self.address.protocol == MQTT_5 else None,
-        )
+        expiry = COMMAND_EXPIRY if self.address.protocol == MQTT_5 else None
+        await self._publish(COMMAND, f"{ROOT}/{tap_path}/{COMMAND.leaf}", payload, expiry)
 
     async def send_config(self, tap_path: str, config: TapConfig) -> None:
         """Publish a tap's config, retained."""
-        await self.client.publish(f"{ROOT}/{tap_path}/{CONFIG.leaf}", encode(config), qos=CONFIG.qos, retain=CONFIG.retain)
+        await self._publish(CONFIG, f"{ROOT}/{tap_path}/{CONFIG.leaf}", encode(config))
 
     async def show_presence(self, heartbeat_ms: int) -> None:
         """Publish this worker's presence, which comes again after `heartbeat_ms`."""
         state = CoreState(
             instance_id=self.instance_id, software=SOFTWARE, contract_version=CONTRACT_VERSION, heartbeat_ms=heartbeat_ms
         )
-        await self._publish_presence(encode(state))
+        await self._publish(CORE_STATE, core_state_topic(self.instance_id), encode(state))
 
     async def withdraw_presence(self) -> None:
         """Clear this worker's presence, so that nodes refuse cards at once rather than wait for an answer."""
-        await self._publish_presence(b"")
+        await self._publish(CORE_STATE, core_state_topic(self.instance_id), b"")
 
-    async def _publish_presence(self, payload: bytes) -> None:
-        await self.client.publish(core_state_topic(self.instance_id), payload, qos=CORE_STATE.qos, retain=CORE_STATE.retain)
+    async def _publish(self, route: Route, topic: str, payload: bytes | str, properties: Properties | None = None) -> None:
+        self.taken.sent(now_ms())
+        await self.client.publish(topic, payload, qos=route.qos, retain=route.retain, properties=properties)
+        self.taken.taken()

@@ -20,9 +20,10 @@ from tapwire_contracts.broker_addresses import Attempts, host_of
 from tapwire_contracts.codec import encode
 from tapwire_contracts.messages import MISSED_HEARTBEATS, ReportPour
 from tapwire_contracts.mqtt_clients import was_closed
+from tapwire_contracts.taken_watch import UNTAKEN_MS, TakenWatch
 from tapwire_contracts.tasks import end_tasks, run_together
 from tapwire_core import SOFTWARE
-from tapwire_core.broker.client import new_client_id, subscribe, until_lost
+from tapwire_core.broker.client import new_client_id, now_ms, subscribe, until_lost
 from tapwire_core.commands.backup_folder import BackupCollector
 from tapwire_core.commands.erasures_file import keep_erasures_file
 from tapwire_core.db.connections import connect
@@ -131,7 +132,8 @@ class Worker:
         receive = functools.partial(gate.receive, intake)
         async with self.address.client(self.instance_id, self.client_id, receive, attempts) as client:
             self.metrics.count_connect()
-            publisher = Publisher(client, self.address, self.instance_id)
+            taken = TakenWatch(len(self.address.urls), UNTAKEN_MS)
+            publisher = Publisher(client, self.address, self.instance_id, taken)
             await self._work(HandlerContext(self.db, publisher, Batches(self.db), self.metrics), intake, gate)
 
     async def keep_heartbeat(self) -> None:
@@ -151,6 +153,7 @@ class Worker:
         try:
             await run_together(
                 until_lost(client),
+                _leave_untaken(publisher.taken),
                 work(context, intake),
                 context.batches.run(),
                 self._keep_presence(publisher),
@@ -270,6 +273,16 @@ DATABASE_CHECK_TIMEOUT_S: Final = 2.0
 ANNOUNCED_PER_TAKEOVER: Final = 3
 """How often a worker announces itself within the time after which it counts as gone."""
 WITHDRAW_TIMEOUT_S: Final = 1.0
+TAKEN_LOOK_S: Final = 0.2
+
+
+async def _leave_untaken(taken: TakenWatch) -> None:
+    """Leave an address that takes no message, for the next one, where there is one; raises `MqttError` then."""
+    waits_ms = None
+    while waits_ms is None:
+        await asyncio.sleep(TAKEN_LOOK_S)
+        waits_ms = taken.overdue_ms(now_ms())
+    raise MqttError(f"no message was taken there for {waits_ms} ms, trying the next address")
 
 
 async def run_core(settings: Settings) -> None:

@@ -46,6 +46,7 @@ from tapwire_contracts.messages import (
 )
 from tapwire_contracts.mqtt_clients import LooksInTime, WritesToOpenSockets, refused_filters, was_closed
 from tapwire_contracts.reasons import Presence
+from tapwire_contracts.taken_watch import UNTAKEN_MS, TakenWatch
 from tapwire_contracts.tasks import run_together
 from tapwire_contracts.topics import DeviceKind, DevicePath, core_state_topic
 from tapwire_node.clock import monotonic_ms
@@ -74,11 +75,8 @@ RESERVED_FOR_QUESTIONS: Final = 20
 """The part of them that only questions may use, so that resent facts keep no guest waiting."""
 STRANGE_STATES: Final = 2
 """Connections that began with another boot's state, which prove another node."""
-CORE_WATCH_MS: Final = 200
-"""Interval of looking whether a core worker is still heard."""
-UNTAKEN_MS: Final = 7_000
-"""Time for which an address may take no message before a node with another one leaves: longer than a cluster may take to count a
-member as lost, whose clients' messages hold back the others' acknowledgements."""
+WATCH_MS: Final = 200
+"""Interval of looking whether a core worker is still heard, and whether messages are taken."""
 MS_PER_S: Final = 1_000
 PROTOCOLS: Final[Mapping[str, ProtocolVersion]] = {"5": ProtocolVersion.V5, "3.1.1": ProtocolVersion.V311}
 ROUTE_OF: Final[Mapping[tuple[DeviceKind, type[Message]], Route]] = {
@@ -139,6 +137,7 @@ class BrokerConnection:
         self._addresses = addresses
         self._attempts = Attempts(len(addresses), settings.reconnect_first_ms, settings.reconnect_max_ms, random)
         self._core_watch = CoreWatch(len(addresses))
+        self._taken_watch = TakenWatch(len(addresses), UNTAKEN_MS)
         self._settings = settings
         self._describe = describe
         self._post = post
@@ -148,8 +147,6 @@ class BrokerConnection:
         self._sending: set[asyncio.Task[None]] = set()
         self._state_is_due = False
         self._is_leaving = False
-        self._untaken_ms: int | None = None
-        """Since when the broker owes us the acknowledgement of all messages."""
         self._state_arrived_in: int | None = None
         """The first connection in which the broker took our state."""
         self._strange_in: set[int] = set()
@@ -207,12 +204,12 @@ class BrokerConnection:
             await self._publish(self._client, STATE, self._describe(Presence.OFFLINE, self._connection))
 
     async def _publish(self, client: Client, route: Route, message: Message) -> None:
-        if route.qos > 0 and self._untaken_ms is None:
-            self._untaken_ms = monotonic_ms()
+        if route.qos > 0:
+            self._taken_watch.sent(monotonic_ms())
         try:
             await client.publish(self._path.topic(route.leaf), encode(message), qos=route.qos, retain=route.retain)
             if route.qos > 0:
-                self._untaken_ms = None
+                self._taken_watch.taken()
             if route is STATE and self._state_arrived_in is None:
                 self._state_arrived_in = self._connection
         except MqttError as error:
@@ -245,7 +242,7 @@ class BrokerConnection:
             self._client = client
             logger.info("connected to %s:%d", address.host, address.port)
             self._core_watch.connected(monotonic_ms())
-            self._untaken_ms = None
+            self._taken_watch.connected()
             self._post(Connected)
             self.send_state()
             try:
@@ -273,7 +270,7 @@ class BrokerConnection:
         """Leave an address at which no core worker is heard, for the next one; raises `MqttError` then."""
         silence_ms = None
         while silence_ms is None:
-            await asyncio.sleep(CORE_WATCH_MS / MS_PER_S)
+            await asyncio.sleep(WATCH_MS / MS_PER_S)
             silence_ms = self._core_watch.overdue_ms(monotonic_ms())
         # a clean disconnect sends no last will; and no other state may follow this one
         self._client = None
@@ -282,11 +279,11 @@ class BrokerConnection:
 
     async def _leave_untaken(self) -> None:
         """Leave an address that takes no message, for the next one, where there is one; raises `MqttError` then."""
-        while True:
-            await asyncio.sleep(CORE_WATCH_MS / MS_PER_S)
-            waits_ms = 0 if self._untaken_ms is None else monotonic_ms() - self._untaken_ms
-            if self._attempts.has_others and waits_ms >= UNTAKEN_MS:
-                raise MqttError(f"no message was taken there for {waits_ms} ms, trying the next address")
+        waits_ms = None
+        while waits_ms is None:
+            await asyncio.sleep(WATCH_MS / MS_PER_S)
+            waits_ms = self._taken_watch.overdue_ms(monotonic_ms())
+        raise MqttError(f"no message was taken there for {waits_ms} ms, trying the next address")
 
     def _new_client(self, address: BrokerAddress) -> Client:
         will = encode(self._describe(Presence.OFFLINE, self._connection))
