@@ -79,9 +79,9 @@ def subscription_qos(wanted: int, *, has_others: bool) -> int:
 class Attempts:
     """Which of several addresses to try next, and how long to wait before.
 
-    Each failure and each silent address goes to the next one; an address that ended a connection is tried again, `TRIED_AGAIN` times
-    running. The waits double from the first to the longest, once for each round over all addresses, and are shortened by up to half
-    at random.
+    Each failure and each silent address goes to the next one; an address that ended a connection is tried again, `TRIED_AGAIN`
+    times running. The waits double from the first to the longest, once for each round over all addresses, and are shortened by up
+    to half at random.
     """
 
     def __init__(self, addresses: int, first_ms: int, longest_ms: int, random: Random) -> None:
