@@ -19,6 +19,9 @@ DATABASE_S: Final = 30.0
 """Goal: the longest time without a pour for a tap when a database member is lost."""
 SERVICE_S: Final = 10.0
 """Goal: the same for every other member."""
+LOGINS_AWAY_S: Final = 20.0
+"""Goal: the same for a `broker-logins` that no service manager starts again: its member's cache of 5 s is used up, and another 5 s
+pass until a member that takes nothing is left, before the member is missed at all."""
 IMPATIENT_S: Final = (1.5, 2.5)
 """Time that guests wait here: they try again soon, or their patience would be measured."""
 PATIENCE_S: Final = 90.0
@@ -106,8 +109,9 @@ class Trial:
         await self.of("crash", [await database.named("leader")], DATABASE_S)
         for harm, broker in zip(LASTING, cluster.broker.members, strict=True):  # a member's clients go to the one after it
             await self.of(harm, [broker], SERVICE_S)
-        for harm in ("kill -9", "freeze"):  # cut off it was, with its broker
-            await self.of(harm, [cluster.broker.logins[0]], SERVICE_S)
+        # cut off it was, with its broker
+        for harm, goal_s in (("crash", SERVICE_S), ("kill -9", LOGINS_AWAY_S), ("freeze", SERVICE_S)):
+            await self.of(harm, [cluster.broker.logins[0]], goal_s)
         for harm in LASTING:
             await self.of(harm, [await database.named("leader")], DATABASE_S)
             await self.of(harm, [await database.named("sync_standby")], DATABASE_S)
