@@ -36,6 +36,7 @@ from tapwire_core.services.pours import (
     RawMessage,
     SettlementRequest,
     authorize_pour,
+    new_pour_id,
     report_of_node,
     settle_report,
 )
@@ -209,7 +210,7 @@ class Venue:
     def asks(self, question: CardPresented, tap: SimulatedTap | None = None) -> AuthorizationRequest:
         """A question, to decide."""
         path = str((tap or self.tap).path)
-        return AuthorizationRequest(Question.of_node(path, question), payload_of(question).hex()[:64], Actor(path), uuid4())
+        return AuthorizationRequest(Question.of_node(path, question), payload_of(question).hex()[:64], Actor(path), new_pour_id())
 
     def reports(self, report: PourCompleted, tap: SimulatedTap | None = None) -> SettlementRequest:
         """A report, to decide."""

@@ -19,7 +19,7 @@ CORE_STATE: Final = "core"
 FROM_CORE: Final = ("command", "config")
 SETTLES_S: Final = 15.0
 """Until what a start leaves behind is over."""
-COMES_WITHIN_S: Final = 150.0
+COMES_WITHIN_S: Final = 300.0
 FEWEST: Final = 2
 CALM_S: Final = 60.0
 """A heartbeat of each node comes twice in it."""

@@ -71,7 +71,8 @@ POURED: Final = """
     SELECT n, place, venue_id, tap_path, journal_id, boot_id, tap_pour + 1 AS seq, beverage_id, price, abv_hundredths, tax_rate_bp,
         guest_no, guest_id, card_uid, md5('visit' || venue_id || visit_no)::uuid AS visit_id,
         md5('shift' || venue_id || $1)::uuid AS shift_id, keg_no, md5('keg' || tap_path || keg_no)::uuid AS keg_id,
-        md5('pour' || n)::uuid AS pour_id, md5('request' || n)::uuid AS request_id, authorized_at, settled_at,
+        (lpad(to_hex((extract(epoch FROM authorized_at) * 1000)::bigint), 12, '0') || '7' || left(md5('pour' || n), 3) || 'a'
+            || right(md5('pour' || n), 15))::uuid AS pour_id, md5('request' || n)::uuid AS request_id, authorized_at, settled_at,
         volume_ml, amount_minor,
         to_ml - volume_ml AS from_ml, to_ml, topped.up_minor, before.minor AS before_minor,
         greatest(volume_ml, least(1000, before.minor * 1000 / price)) AS max_volume_ml,

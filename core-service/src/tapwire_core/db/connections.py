@@ -99,6 +99,7 @@ async def connect(url: str, **options: Any) -> asyncpg.Connection:
                 _note_primary(url, host, connection)
             return connection
     if refusal is not None:
+        _unreached.pop(url, None)
         raise refusal
     _unreached[url] = (str(failure) or repr(failure), time.monotonic())
     raise failure

@@ -5,7 +5,7 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import msgspec
 from msgspec import Struct
@@ -42,6 +42,7 @@ from tapwire_core.services.pours import (
     RawMessage,
     SettlementRequest,
     UnknownTap,
+    new_pour_id,
     report_of_node,
 )
 
@@ -78,7 +79,8 @@ async def answer_card(context: HandlerContext, path: DevicePath, presented: Card
     """Answer a card that asks to pour."""
     fingerprint = hashlib.sha256(encode(presented)).hexdigest()
     actor = Actor(str(path), str(presented.event_id))
-    match await context.batches.submit(AuthorizationRequest(Question.of_node(str(path), presented), fingerprint, actor, uuid4())):
+    question = Question.of_node(str(path), presented)
+    match await context.batches.submit(AuthorizationRequest(question, fingerprint, actor, new_pour_id())):
         case EventIdReused():
             await context.keep(raw, Malformation.EVENT_ID_REUSED, "this event_id was used for another question", path)
         case Answered(payload, tap_known, is_repetition):
