@@ -39,9 +39,10 @@ _FILL: Final = (
            CASE n % 2 WHEN 1 THEN now() END
        FROM generate_series(1, $1) n""",
     """INSERT INTO pours (pour_id, visit_id, guest_id, card_uid, venue_id, tap_path, keg_id, beverage_id, sync_status, request_id,
-           journal_id, seq, sell_price_per_liter_minor, max_volume_ml, hold_minor, settled_at)
+           journal_id, seq, sell_price_per_liter_minor, max_volume_ml, hold_minor, authorized_at, settled_at)
        SELECT {pour}, {visit}, {guest}, '04' || lpad(to_hex(n), 12, '0'), 'bar', 'bar/taps/left', {keg}, $2, 'synced', {event},
-           {journal}, n, 900, 400, 360, now()
+           {journal}, n, 900, 400, 360, now() - interval '1 day' - n * interval '1 minute',
+           now() - interval '1 day' - n * interval '1 minute'
        FROM generate_series(1, $1) n""",
     """INSERT INTO authorization_answers (tap_path, event_id, fingerprint, pour_id, payload)
        SELECT 'bar/taps/left', {event}, '\\x00', {pour}, '{{}}' FROM generate_series(1, $1) n""",
