@@ -209,6 +209,20 @@ class Field:
         )
         return [row[0] for row in rows]
 
+    async def why_dry(self, since: datetime) -> dict[str, int]:
+        """What keeps taps with guests from a settled pour since then, and how many: the tap's state and its pending pour's."""
+        rows = await self.db.pool.fetch(
+            """SELECT concat_ws(', ', tap.status, tap.status_reason, node.status, pour.sync_status) AS state, count(*) AS taps
+               FROM taps tap LEFT JOIN node_status node ON node.path = tap.tap_path
+               LEFT JOIN pours pour ON pour.tap_path = tap.tap_path AND pour.sync_status = 'pending_sync'
+               WHERE tap.tap_path = ANY($2) AND NOT EXISTS (
+                   SELECT FROM pours its WHERE its.tap_path = tap.tap_path AND authorized_at >= $1 AND its.sync_status = 'synced')
+               GROUP BY 1""",
+            since,
+            [str(path) for path in self.busy],
+        )
+        return {row["state"]: row["taps"] for row in rows}
+
     async def _until_all(
         self, step: str, wanted: int, statement: str, since: datetime, patience_s: float, advance: Advance
     ) -> list[float]:

@@ -2,6 +2,7 @@
 
 import asyncio
 import statistics
+import sys
 from typing import Final
 
 from msgspec import Struct
@@ -128,6 +129,8 @@ async def measure_fleet(tap_count: int, seconds: float, advance: Advance = untol
         field.start_services()
         field.start_fleets(with_guests=True)
         all_cut = await field.until_poured(since, COMES_WITHIN_S, advance)
+        if dry := await field.why_dry(since):
+            print(f"taps without a pour: {dry}", file=sys.stderr)
         postgres = await field.db.pool.fetchval("SELECT split_part(version(), ' on ', 1)")
     figures = FleetFigures(
         taps=tap_count,

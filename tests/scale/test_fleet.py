@@ -20,11 +20,15 @@ async def test_taps_of_one_process_pour_and_are_measured() -> None:
         field.start_fleets(with_guests=True)
         poured_s = await field.until_poured(since, 120)
         used = memory_mib(field)
+        dry, later_dry = await field.why_dry(since), await field.why_dry(await field.now())
         load = await measure_load(field, 1.0, lambda *_: None, "load")
 
     assert len(poured_s) == len(field.busy) == 2
     assert poured_s == sorted(poured_s)
     assert (came := Came.of(poured_s)) is not None
+    assert not dry
+    assert sum(later_dry.values()) == 2
+    assert all(state.startswith("active, online") for state in later_dry)
     assert came.last_s == round(poured_s[-1], 1)
     assert all(used[program] > 1 for program in (BROKER, POSTGRES, CORE, ADMIN, NODES))
     assert load.cores.keys() == used.keys()
