@@ -2,9 +2,10 @@
 # install.sh FOLDER SECRETS [tls|plain]: put RabbitMQ's configuration into FOLDER/conf.d and its list of plugins into FOLDER.
 #
 # FOLDER is /etc/rabbitmq on Debian. SECRETS gets broker_logins_secret and broker_api_url, the settings of `tapwire-core
-# broker-logins`; files that are there stay, so that all members of a cluster have the same. From the environment: MEMBERS (names of
-# the members, as in their certificates, for broker_api_url; localhost), MQTT_PORT (8883, plain 1883), API_PORT (15671, plain 15672),
-# BIND (an address to listen on for MQTT; all), LOGINS (where broker-logins listens; 127.0.0.1:8085), BROKER_USER (rabbitmq).
+# broker-logins`, which the group of SECRETS may read; files that are there stay, so that all members of a cluster have the same. From the
+# environment: MEMBERS (names of the members, as in their certificates, for broker_api_url; localhost), MQTT_PORT (8883, plain 1883),
+# API_PORT (15671, plain 15672), BIND (an address to listen on for MQTT; all), LOGINS (where broker-logins listens; 127.0.0.1:8085),
+# BROKER_USER (rabbitmq).
 set -eu
 
 [ $# -ge 2 ] && [ $# -le 3 ] || { sed -n '2s/^# //p' "$0" >&2; exit 2; }
@@ -24,6 +25,11 @@ if [ ! -s "$2/broker_api_url" ]; then
     for member in ${MEMBERS:-localhost}; do urls=$urls${urls:+,}$scheme://tapwire:$password@$member:${API_PORT:-$api}; done
     echo "$urls" > "$2/broker_api_url"
 fi
+for file in broker_logins_secret broker_api_url; do
+    [ "$(id -u)" = 0 ] || break
+    chgrp "$(stat -c %g "$2")" "$2/$file"
+    chmod 640 "$2/$file"
+done
 secret=$(cat "$2/broker_logins_secret")
 
 cat "$here/tapwire.conf" "$here/listeners/$variant.conf" | sed \

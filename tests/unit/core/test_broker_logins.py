@@ -384,4 +384,39 @@ def test_a_second_installation_keeps_the_secrets_and_names_each_member(tmp_path:
     assert first.count(secret) == 4
     assert "LOGINS_SECRET" not in first
     assert (tmp_path / "rabbitmq/conf.d/tapwire.conf").stat().st_mode & 0o077 == 0
-    assert (tmp_path / "secrets/broker_api_url").stat().st_mode & 0o077 == 0
+    assert (tmp_path / "secrets/broker_api_url").stat().st_mode & 0o037 == 0
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files to a group")
+def test_the_group_of_the_secrets_folder_may_read_what_the_scripts_put_there(tmp_path: Path) -> None:
+    secrets, group = tmp_path / "secrets", 54_321
+    secrets.mkdir()
+    os.chown(secrets, 0, group)
+    environment = {**os.environ, "BROKER_USER": "root"}
+    url = "mqtts://one:8883,mqtts://two:8883"
+    install: list[str | Path] = [SHIPPED / "rabbitmq/install.sh", tmp_path / "rabbitmq", secrets]
+    accounts: list[str | Path] = [SHIPPED / "accounts.sh", tmp_path / "broker", url, secrets]
+    for command in (install, accounts):
+        subprocess.run(command, env=environment, check=True, capture_output=True)
+
+    given = {file.name: (file.stat().st_gid, file.stat().st_mode & 0o777) for file in secrets.iterdir()}
+    assert len(given) == 7
+    assert set(given.values()) == {(group, 0o640)}
+
+
+def test_services_find_each_member_by_one_login_in_a_folder_that_was_not_there(tmp_path: Path) -> None:
+    def accounts(url: str) -> subprocess.CompletedProcess[str]:
+        environment = {**os.environ, "BROKER_USER": str(os.geteuid())}
+        command: list[str | Path] = [SHIPPED / "accounts.sh", tmp_path / "broker", url, tmp_path / "secrets"]
+        return subprocess.run(command, env=environment, check=False, capture_output=True, text=True)
+
+    refused = accounts("mqtts://one:8883,two:8883")
+    assert (refused.returncode, list(tmp_path.iterdir())) == (2, [])
+
+    assert accounts("mqtts://one:8883,mqtts://two:8883").returncode == 0
+
+    first, second = (tmp_path / "secrets/core_broker_url").read_text().strip().split(",")
+    login = first.removeprefix("mqtts://").removesuffix("@one:8883")
+    assert login.startswith("core:")
+    assert second == f"mqtts://{login}@two:8883"
+    assert (tmp_path / "broker").stat().st_mode & 0o777 == 0o755, "broker-logins runs as a user of its own"
