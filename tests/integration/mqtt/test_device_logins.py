@@ -132,6 +132,7 @@ async def test_add_device_writes_a_folder_that_the_tap_node_can_use(db: Database
         "TAPWIRE_DATABASE_URL": database_url,
         "TAPWIRE_DEVICE_BROKER_URL": DEVICES_BROKER,
         "TAPWIRE_BROKER_CA_FILE": str(tmp_path / "authority.pem"),
+        "TAPWIRE_BROKER_PROTOCOL": "3.1.1",
     }
 
     said = await done("tapwire_core", "add-device", TAP, "--folder", tmp_path / "left", **settings)
@@ -142,6 +143,7 @@ async def test_add_device_writes_a_folder_that_the_tap_node_can_use(db: Database
     assert (address.host, address.port, address.tls, address.username) == ("broker.example", 8883, True, TAP)
     assert address.password
     assert address.password not in said
+    assert loaded.broker.protocol == "3.1.1"
     assert loaded.broker.ca_file == str(tmp_path / "left" / "ca.crt")
     assert (tmp_path / "left" / "ca.crt").read_text() == "an authority"
     assert config.stat().st_mode & 0o777 == 0o600
@@ -157,6 +159,7 @@ async def test_add_device_prints_the_secret_once_and_the_ready_settings(db: Data
 
     secret = next(line for line in tap.splitlines() if line.startswith("secret")).split(": ")[1]
     assert f'password = "{secret}"' in tap
+    assert "protocol" not in tap, "a node speaks the newest by itself"
     assert "tap.toml" not in reader
     assert (again.code, "rotate its secret" in again.errors) == (1, True)
     assert secret not in rotated

@@ -77,7 +77,7 @@ async def _kept(answered: list[Any], message: Any) -> None:
 @pytest.fixture(scope="module")
 def app() -> Litestar:
     """The API, which knows where devices find the broker."""
-    return create_app(Database.nowhere(), devices_broker=DevicesBroker(BROKER, "an authority\n"))
+    return create_app(Database.nowhere(), devices_broker=DevicesBroker(BROKER, "an authority\n", "3.1.1"))
 
 
 @pytest.fixture
@@ -133,6 +133,7 @@ async def test_a_new_device_shows_a_code_and_is_ready_when_an_engineer_has_accep
     assert is_secret_of(kept, address.password or "")
     assert settings.broker.ca_file == str(file.parent / "ca.crt")
     assert (file.parent / "ca.crt").read_text() == "an authority\n"
+    assert settings.broker.protocol == "3.1.1"
     assert "doctor" in tool.said[-1]
 
 

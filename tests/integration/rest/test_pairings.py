@@ -25,7 +25,7 @@ async def test_a_device_fetches_its_secret_once_after_an_engineer_accepted_its_c
     given = done(await claimed(rest, asked))
 
     assert (given["path"], given["username"]) == (TAP, TAP)
-    assert (given["broker_url"], given["broker_ca"]) == (None, None), "nobody has told this API"
+    assert [given[key] for key in ("broker_url", "broker_ca", "broker_protocol")] == [None] * 3, "nobody has told this API"
     assert await db.pool.fetchval("SELECT secret_hash FROM devices WHERE path = $1", TAP) == hash_token(given["secret"])
     assert await db.pool.fetchval("SELECT actor FROM audit WHERE action = 'device_added'") == "engineer"
     refusal(await claimed(rest, asked), 404, "not_found")

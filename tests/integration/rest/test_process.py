@@ -83,7 +83,11 @@ async def _lives(client: httpx.AsyncClient) -> bool:
 
 async def test_it_serves_logs_in_tells_a_paired_device_its_broker_and_ends_when_told_to(database_url: str, tmp_path: Path) -> None:
     (tmp_path / "ca.crt").write_text("an authority\n")
-    broker = {"TAPWIRE_DEVICE_BROKER_URL": "mqtts://broker.example", "TAPWIRE_BROKER_CA_FILE": str(tmp_path / "ca.crt")}
+    broker = {
+        "TAPWIRE_DEVICE_BROKER_URL": "mqtts://broker.example",
+        "TAPWIRE_BROKER_CA_FILE": str(tmp_path / "ca.crt"),
+        "TAPWIRE_BROKER_PROTOCOL": "3.1.1",
+    }
     async with Database.open(database_url, Policy()) as db:
         await create_user(db, OPERATOR, "anna", Role.ENGINEER, PASSWORD)
 
@@ -102,7 +106,8 @@ async def test_it_serves_logs_in_tells_a_paired_device_its_broker_and_ends_when_
     assert me == {"username": "anna", "role": "engineer", "venues": None}
     assert "tapwire_admin_request_seconds_count" in metrics.text
     assert [answer.status_code for answer in elsewhere] == [404, 404]
-    assert (device["broker_url"], device["broker_ca"]) == ("mqtts://broker.example", "an authority\n")
+    given = device["broker_url"], device["broker_ca"], device["broker_protocol"]
+    assert given == ("mqtts://broker.example", "an authority\n", "3.1.1")
 
 
 async def test_it_does_not_start_on_a_database_that_was_not_migrated(empty_owner_url: str) -> None:

@@ -22,6 +22,7 @@ BY_NAME: Final[dict[str, Any]] = {
     "answer_status": 200,
     "birth_date": "1990-01-31",
     "broker_ca": "-----BEGIN CERTIFICATE-----\nMIIB…\n-----END CERTIFICATE-----\n",
+    "broker_protocol": "5",
     "broker_url": "mqtts://broker.example:8883",
     "beverage_ids": [EXAMPLE_ID],
     "by_beverage": {},

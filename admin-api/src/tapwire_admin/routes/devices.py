@@ -46,7 +46,8 @@ class Claim(Struct, kw_only=True):
 class DeviceLetIn(Struct, frozen=True, kw_only=True):
     """A paired device's login, shown this once, and its broker; null for values that the API's settings lack.
 
-    `broker_ca` is the certificate of the authority to trust at `broker_url`, as PEM.
+    `broker_ca` is the certificate of the authority to trust at `broker_url`, as PEM; `broker_protocol` the MQTT there: `5`
+    or `3.1.1`.
     """
 
     path: str
@@ -54,6 +55,7 @@ class DeviceLetIn(Struct, frozen=True, kw_only=True):
     secret: str
     broker_url: str | None
     broker_ca: str | None
+    broker_protocol: str | None
 
 
 @get("/devices", access=ENGINEER)
@@ -101,7 +103,14 @@ async def accept_pairing(actor: CurrentActor, once: RunOnce, data: JSONBody[Code
 async def claim_pairing(db: Db, broker: NamedDependency[DevicesBroker], data: JSONBody[Claim]) -> DeviceLetIn:
     """Fetch the paired device's secret, once, and its broker's address; 409 `pairing_waits` until a person has accepted it."""
     made = await pairings.claim_pairing(db, data.claim)
-    return DeviceLetIn(path=made.path, username=made.username, secret=made.secret, broker_url=broker.url, broker_ca=broker.ca)
+    return DeviceLetIn(
+        path=made.path,
+        username=made.username,
+        secret=made.secret,
+        broker_url=broker.url,
+        broker_ca=broker.ca,
+        broker_protocol=broker.protocol,
+    )
 
 
 HANDLERS = (list_devices, add_device, rotate_device, revoke_device, begin_pairing, accept_pairing, claim_pairing)

@@ -13,26 +13,33 @@ CA_FILE: Final = "ca.crt"
 GPIO: Final = "gpio"
 SIMULATED: Final = "simulated"
 DRIVERS: Final = (GPIO, SIMULATED)
+NEWEST_PROTOCOL: Final = "5"
+"""The MQTT that a node speaks without being told."""
 _PINS: Final = "valve_pin = 17                           # as wired: BCM numbers\nmeter_pin = 27\n"
 
 
 @dataclass(frozen=True, slots=True)
 class DevicesBroker:
-    """The broker's address for devices and its trusted authority as PEM; None where the settings have none."""
+    """The broker's address for devices, its trusted authority as PEM, and its MQTT; None where the settings have none."""
 
     url: str | None = None
     ca: str | None = None
+    protocol: str | None = None
 
     @classmethod
     def of(cls, settings: Settings) -> Self:
         """Read it from the settings; raises `OSError` for an authority that can't be read."""
         file = settings.broker_ca_file if "mqtts:" in (settings.device_broker_url or "") else None
-        return cls(settings.device_broker_url, read_text_file(file) if file else None)
+        protocol = settings.broker_protocol if settings.device_broker_url else None
+        return cls(settings.device_broker_url, read_text_file(file) if file else None, protocol)
 
 
-def tap_toml(device: DeviceSecret, broker_url: str, *, driver: str = GPIO, has_ca_file: bool = False) -> str:
-    """The text of a tap.toml; `broker_url` is the devices' URL of the broker, without a login."""
+def tap_toml(
+    device: DeviceSecret, broker_url: str, *, protocol: str = NEWEST_PROTOCOL, driver: str = GPIO, has_ca_file: bool = False
+) -> str:
+    """The text of a tap.toml; `broker_url` is the devices' URL of the broker, without a login, and `protocol` the MQTT there."""
     ca_file = f"ca_file = {_quoted(CA_FILE)}\n" if has_ca_file else ""
+    older = "" if protocol == NEWEST_PROTOCOL else f"protocol = {_quoted(protocol)}\n"
     return f"""\
 # This file contains the secret: keep it readable for the node only.
 [tap]
@@ -41,7 +48,7 @@ path = {_quoted(device.path)}
 [broker]
 url = {_quoted(broker_url)}
 password = {_quoted(device.secret)}
-{ca_file}
+{older}{ca_file}
 [journal]
 file = "journal.sqlite"
 

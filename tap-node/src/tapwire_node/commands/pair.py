@@ -177,13 +177,15 @@ def write_broker_ca(paired: PairedDevice, document: TOMLDocument, config: Path, 
 
 
 def complete_settings(document: TOMLDocument, paired: PairedDevice) -> None:
-    """Set the login and the broker's address; everything else stays."""
+    """Set the login, the broker's address and its protocol; everything else stays."""
     table_of(document, "tap")["path"] = paired.path
     broker = table_of(document, "broker")
     if paired.broker_url is not None:
         broker["url"] = paired.broker_url
     elif "url" in broker:
         broker["url"] = LOGIN.sub("//", str(broker["url"]))
+    if paired.broker_protocol is not None:
+        broker["protocol"] = paired.broker_protocol
     broker["username"] = paired.username
     broker.pop("password_file", None)
     broker["password"] = paired.secret

@@ -29,13 +29,14 @@ class PairingStarted(Struct, frozen=True):
 
 
 class PairedDevice(Struct, frozen=True):
-    """The device's login, given once, and the broker's address and CA, if the API knows them."""
+    """The device's login, given once, and the broker's address, CA and MQTT protocol, if the API knows them."""
 
     path: str
     username: str
     secret: str
     broker_url: str | None = None
     broker_ca: str | None = None
+    broker_protocol: str | None = None
 
 
 class PairingApi(AdminApi):
