@@ -53,7 +53,9 @@ class Member:
         head = (await reader.readuntil(b"\r\n\r\n")).decode()
         account = base64.b64encode(f"tapwire:{self.secret}".encode()).decode()
         status = self.status if f"Basic {account}\r\n" in head else 401
-        if status != 401:
+        if status != 401 and head.startswith("GET "):
+            status = 200
+        elif status != 401:
             self.asked.append(head.split(" HTTP")[0])
         writer.write(f"HTTP/1.1 {status} Said\r\nContent-Length: 0\r\nConnection: close\r\n\r\n".encode())
         await writer.drain()
@@ -179,6 +181,25 @@ async def test_a_refusal_is_no_success(db: Database, services: Path, status: int
 
     assert member.secret not in caplog.text
     assert caplog.text.count(f"answers {status}") == 1
+
+
+async def test_a_member_that_lets_nobody_in_is_named_before_anybody_is_revoked(
+    db: Database, services: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "tapwire_core")
+    member = Member()
+    stranger = Member(port=member.port)
+    async with member.there(), keeping(db, services, stranger):
+        async with asyncio.timeout(WITHIN_S):
+            while "answers 401" not in caplog.text:
+                await asyncio.sleep(SOON_S)
+        member.secret = stranger.secret
+        async with asyncio.timeout(WITHIN_S):
+            while "lets connections be closed" not in caplog.text:
+                await asyncio.sleep(SOON_S)
+
+    assert caplog.text.count("answers 401") == 1
+    assert member.asked == []
 
 
 async def test_what_was_to_be_closed_is_closed_by_the_next_process(db: Database, services: Path) -> None:

@@ -11,8 +11,11 @@ import httpx
 TIMEOUT_S: Final = 5.0
 _PATHS: Final[Mapping[str, str]] = {"rabbitmq": "/api/connections/username/", "emqx": "/api/v5/clients/"}
 """Where a `DELETE` with a device's path ends its connections: by username, or by the client id, which is the same."""
+_ACCOUNTS: Final[Mapping[str, str]] = {"rabbitmq": "/api/whoami", "emqx": "/api/v5/clients?limit=1"}
+"""Where a `GET` is answered to an account that may use the API, and changes nothing."""
 CLOSED: Final = frozenset((httpx.codes.OK, httpx.codes.NO_CONTENT, httpx.codes.NOT_FOUND))
 """EMQX answers 404 where there is no such client, RabbitMQ 204."""
+ALLOWED: Final = frozenset((httpx.codes.OK,))
 
 
 class BrokerKind(StrEnum):
@@ -67,12 +70,17 @@ class ManagementApi:
 
     async def close_connections(self, address: ApiAddress, device: str) -> None:
         """End all connections of a device, wherever in the cluster; raises `NotClosed`. Without one nothing is to be done."""
-        url = f"{address.url}{_PATHS[self.kind]}{quote(device, safe='')}"
+        await self._ask(address, "DELETE", f"{_PATHS[self.kind]}{quote(device, safe='')}", CLOSED)
+
+    async def log_in(self, address: ApiAddress) -> None:
+        """Try address, certificate and account without closing anything; raises `NotClosed`."""
+        await self._ask(address, "GET", _ACCOUNTS[self.kind], ALLOWED)
+
+    async def _ask(self, address: ApiAddress, method: str, path: str, wanted: frozenset[int]) -> None:
+        account, reason = (address.username, address.secret), {"X-Reason": "the device's credentials have changed"}
         try:
-            answered = await self.client.delete(
-                url, auth=(address.username, address.secret), headers={"X-Reason": "the device's credentials have changed"}
-            )
+            answered = await self.client.request(method, f"{address.url}{path}", auth=account, headers=reason)
         except httpx.HTTPError as error:
             raise NotClosed(f"{address.url} does not answer: {error or type(error).__name__}") from None
-        if answered.status_code not in CLOSED:
+        if answered.status_code not in wanted:
             raise NotClosed(f"{address.url} answers {answered.status_code} and closes no connection")

@@ -124,9 +124,14 @@ class LoginKeeper:
                 log.info("the connections of %s are closed", path)
 
     async def _keep_closing(self, address: ApiAddress, pause_s: float) -> Never:
+        is_tried = False
         while True:
             try:
                 await self._close_due(address)
+                if not is_tried:  # a wrong certificate or account shows now, and not at the first revocation
+                    await self.api.log_in(address)
+                    log.info("%s lets connections be closed", address.url)
+                    is_tried = True
                 self._resolve(address.url)
             except NotClosed as error:
                 self._complain(address.url, str(error))

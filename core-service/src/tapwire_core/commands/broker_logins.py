@@ -48,7 +48,8 @@ async def _serve(settings: Settings, arguments: argparse.Namespace) -> int:
         read_services(arguments.services)
     except InvalidLogins as error:
         raise InvalidSettings(str(error)) from error
-    async with open_database(settings) as db, api_client(settings.broker_ca_file) as client:
+    is_encrypted = any(address.url.startswith("https:") for address in addresses)
+    async with open_database(settings) as db, api_client(settings.broker_ca_file if is_encrypted else None) as client:
         keeper = LoginKeeper(db, arguments.services, ManagementApi(kind, client), addresses)
         await keeper.read()
         door = LoginDoor(settings.broker_logins_secret, RabbitQuestions(managers), keeper.known)
