@@ -168,7 +168,7 @@ def test_the_services_run_and_serve(machine: Machine) -> None:
     assert machine.run("systemctl", "--failed", "--no-legend") == ""
 
 
-@pytest.mark.parametrize("unit", [*WORKERS, NODE, "tapwire-backup"])
+@pytest.mark.parametrize("unit", [*WORKERS, NODE, "tapwire-backup", "tapwire-broker-logins"])
 def test_a_unit_is_exposed_little(machine: Machine, unit: str) -> None:
     said = machine.run("systemd-analyze", "security", "--no-pager", unit)
 
