@@ -207,4 +207,4 @@ async def test_a_connection_that_the_server_is_just_ending_means_an_unavailable_
     async def step() -> None:
         raise failed
 
-    assert await survive(step) is None, "its program goes on"
+    await survive(step)  # its program goes on
