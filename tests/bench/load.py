@@ -191,7 +191,7 @@ class CyclingTap:
             case PourSettled(pour_id=pour_id) if pour_id == self._waits_for:
                 self._notes.second_s.append(waited_s)
                 self.is_idle = True
-            case PourDenied():
+            case PourDenied(request_id=request_id) if request_id == self._waits_for:
                 self._notes.errors += 1
                 self.is_idle = True
             case _:
