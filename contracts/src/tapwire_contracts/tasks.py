@@ -6,8 +6,10 @@ neither does its program. `end_tasks` repeats the cancellation; an `asyncio.Task
 """
 
 import asyncio
-from collections.abc import Coroutine
-from typing import Any, Final
+from collections.abc import Callable, Coroutine
+from typing import Any, Final, TypeVar
+
+T = TypeVar("T")
 
 CANCEL_INTERVAL_S: Final = 3.0
 """Interval between two cancellations of a task: longer than a proper disconnect takes, as the second would cut it off."""
@@ -40,3 +42,11 @@ async def run_together(*work: Coroutine[Any, Any, None]) -> None:
     for task in tasks:
         if not task.cancelled():
             task.result()
+
+
+async def until_some(look: Callable[[], T | None], pause_s: float) -> T:
+    """Look again and again, after a pause each time, until there is something; return it."""
+    while True:
+        await asyncio.sleep(pause_s)
+        if (found := look()) is not None:
+            return found

@@ -21,7 +21,7 @@ from tapwire_contracts.codec import encode
 from tapwire_contracts.messages import MISSED_HEARTBEATS, ReportPour
 from tapwire_contracts.mqtt_clients import was_closed
 from tapwire_contracts.taken_watch import UNTAKEN_MS, TakenWatch
-from tapwire_contracts.tasks import end_tasks, run_together
+from tapwire_contracts.tasks import end_tasks, run_together, until_some
 from tapwire_core import SOFTWARE
 from tapwire_core.broker.client import new_client_id, now_ms, subscribe, until_lost
 from tapwire_core.commands.backup_folder import BackupCollector
@@ -153,7 +153,7 @@ class Worker:
         try:
             await run_together(
                 until_lost(client),
-                _leave_untaken(publisher.taken),
+                *([_leave_untaken(publisher.taken)] if len(self.address.urls) > 1 else []),
                 work(context, intake),
                 context.batches.run(),
                 self._keep_presence(publisher),
@@ -277,11 +277,8 @@ TAKEN_LOOK_S: Final = 0.2
 
 
 async def _leave_untaken(taken: TakenWatch) -> None:
-    """Leave an address that takes no message, for the next one, where there is one; raises `MqttError` then."""
-    waits_ms = None
-    while waits_ms is None:
-        await asyncio.sleep(TAKEN_LOOK_S)
-        waits_ms = taken.overdue_ms(now_ms())
+    """Leave an address that takes no message, for the next one; raises `MqttError` then."""
+    waits_ms = await until_some(lambda: taken.overdue_ms(now_ms()), TAKEN_LOOK_S)
     raise MqttError(f"no message was taken there for {waits_ms} ms, trying the next address")
 
 

@@ -47,7 +47,7 @@ from tapwire_contracts.messages import (
 from tapwire_contracts.mqtt_clients import LooksInTime, WritesToOpenSockets, refused_filters, was_closed
 from tapwire_contracts.reasons import Presence
 from tapwire_contracts.taken_watch import UNTAKEN_MS, TakenWatch
-from tapwire_contracts.tasks import run_together
+from tapwire_contracts.tasks import run_together, until_some
 from tapwire_contracts.topics import DeviceKind, DevicePath, core_state_topic
 from tapwire_node.clock import monotonic_ms
 from tapwire_node.controller.events import (
@@ -246,9 +246,8 @@ class BrokerConnection:
             self._post(Connected)
             self.send_state()
             try:
-                await run_together(
-                    self._receive_all(client), self._keep_beating(), self._leave_without_core(client), self._leave_untaken()
-                )
+                leaving = (self._leave_without_core(client), self._leave_untaken()) if self._attempts.has_others else ()
+                await run_together(self._receive_all(client), self._keep_beating(), *leaving)
             finally:
                 self._client = None
                 for task in self._sending:
@@ -268,21 +267,15 @@ class BrokerConnection:
 
     async def _leave_without_core(self, client: Client) -> None:
         """Leave an address at which no core worker is heard, for the next one; raises `MqttError` then."""
-        silence_ms = None
-        while silence_ms is None:
-            await asyncio.sleep(WATCH_MS / MS_PER_S)
-            silence_ms = self._core_watch.overdue_ms(monotonic_ms())
+        silence_ms = await until_some(lambda: self._core_watch.overdue_ms(monotonic_ms()), WATCH_MS / MS_PER_S)
         # a clean disconnect sends no last will; and no other state may follow this one
         self._client = None
         await self._publish(client, STATE, self._describe(Presence.OFFLINE, self._connection))
         raise MqttError(f"no core worker was heard there for {silence_ms} ms, trying the next address")
 
     async def _leave_untaken(self) -> None:
-        """Leave an address that takes no message, for the next one, where there is one; raises `MqttError` then."""
-        waits_ms = None
-        while waits_ms is None:
-            await asyncio.sleep(WATCH_MS / MS_PER_S)
-            waits_ms = self._taken_watch.overdue_ms(monotonic_ms())
+        """Leave an address that takes no message, for the next one; raises `MqttError` then."""
+        waits_ms = await until_some(lambda: self._taken_watch.overdue_ms(monotonic_ms()), WATCH_MS / MS_PER_S)
         raise MqttError(f"no message was taken there for {waits_ms} ms, trying the next address")
 
     def _new_client(self, address: BrokerAddress) -> Client:
