@@ -14,12 +14,12 @@ from urllib.parse import urlsplit
 from uuid import UUID
 
 from tapwire_contracts.topics import DevicePath, tap_path
-from tapwire_core.broker.client import MQTT_5
 from tapwire_core.db.engine import Database
 from tapwire_core.db.schema import migrate
 from tapwire_core.domain.closed_sets import Role
 from tapwire_core.domain.policy import Policy
 from tapwire_core.services import users
+from tapwire_core.settings import MQTT_5
 from tapwire_demo.address import ConsoleAddress
 from tapwire_demo.broker import BrokerKind, EmbeddedBroker, open_broker
 from tapwire_demo.demo import answers

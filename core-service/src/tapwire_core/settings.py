@@ -24,6 +24,8 @@ from tapwire_core.domain.webhooks import WebhookLimits
 PREFIX: Final = "TAPWIRE_"
 LOOPBACK: Final = "127.0.0.1"
 SHARE_GROUP: Final = "tapwire"
+MQTT_5: Final = "5"
+"""The `broker_protocol` that a node speaks too without being told."""
 _LIMITS: Final = Policy()
 _WEBHOOKS: Final = _LIMITS.webhooks
 
@@ -65,7 +67,7 @@ class Settings(BaseSettings):
     """URL for the tables' owner, for `migrate` and `restore`; the role of `database_url` may then only add to the books."""
     broker_url: BrokerUrls | None = None
     """`mqtt://user:secret@host:port`, or `mqtts://…` with TLS; several, separated by commas, are tried in turn (a cluster)."""
-    broker_protocol: Literal["5", "3.1.1"] = "5"
+    broker_protocol: Literal["5", "3.1.1"] = MQTT_5
     """`3.1.1` for a broker without MQTT 5."""
     broker_ca_file: Path | None = None
     """The certificate authority for `mqtts://`; without it the machine's trusted ones."""

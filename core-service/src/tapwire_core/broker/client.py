@@ -15,12 +15,12 @@ from aiomqtt import Message, MqttError, ProtocolVersion, Will
 
 from tapwire_contracts.broker_addresses import keepalive_s, parse_broker_url, port_of, socket_options
 from tapwire_contracts.mqtt_clients import LooksInTime, WritesToOpenSockets, refused_filters
+from tapwire_core.settings import MQTT_5
 
 KEEPALIVE_S: Final = 15
 TIMEOUT_S: Final = 10.0
 TIMEOUT_BESIDE_OTHERS_S: Final = 4.0
 """Longest duration of connecting, subscribing or one publish; shorter where another address may answer."""
-MQTT_5: Final = "5"
 
 
 Receive = Callable[[str, bytes], object]

@@ -6,15 +6,13 @@ from typing import Final, Self
 
 from tapwire_contracts.text_files import read_text_file
 from tapwire_core.services.devices import DeviceSecret
-from tapwire_core.settings import Settings
+from tapwire_core.settings import MQTT_5, Settings
 
 CA_FILE: Final = "ca.crt"
 """The broker's authority, beside the tap.toml."""
 GPIO: Final = "gpio"
 SIMULATED: Final = "simulated"
 DRIVERS: Final = (GPIO, SIMULATED)
-NEWEST_PROTOCOL: Final = "5"
-"""The MQTT that a node speaks without being told."""
 _PINS: Final = "valve_pin = 17                           # as wired: BCM numbers\nmeter_pin = 27\n"
 
 
@@ -35,11 +33,11 @@ class DevicesBroker:
 
 
 def tap_toml(
-    device: DeviceSecret, broker_url: str, *, protocol: str = NEWEST_PROTOCOL, driver: str = GPIO, has_ca_file: bool = False
+    device: DeviceSecret, broker_url: str, *, protocol: str = MQTT_5, driver: str = GPIO, has_ca_file: bool = False
 ) -> str:
     """The text of a tap.toml; `broker_url` is the devices' URL of the broker, without a login, and `protocol` the MQTT there."""
     ca_file = f"ca_file = {_quoted(CA_FILE)}\n" if has_ca_file else ""
-    older = "" if protocol == NEWEST_PROTOCOL else f"protocol = {_quoted(protocol)}\n"
+    older = "" if protocol == MQTT_5 else f"protocol = {_quoted(protocol)}\n"
     return f"""\
 # This file contains the secret: keep it readable for the node only.
 [tap]

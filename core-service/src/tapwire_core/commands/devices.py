@@ -55,8 +55,10 @@ async def _give_secret(settings: Settings, arguments: argparse.Namespace) -> int
     async with open_database(settings) as db:
         device = await arguments.use_case(db, COMMAND_LINE, arguments.path)
     url, ca_file = settings.device_broker_url, settings.broker_ca_file
-    given = {"protocol": settings.broker_protocol, "driver": arguments.driver}
-    ready = tap_toml(device, url, **given, has_ca_file=ca_file is not None) if url and is_tap else ""
+    ready = ""
+    if url and is_tap:
+        protocol, driver = settings.broker_protocol, arguments.driver
+        ready = tap_toml(device, url, protocol=protocol, driver=driver, has_ca_file=ca_file is not None)
     if arguments.folder is not None:
         _write_tap_folder(arguments.folder, ready, ca_file)
         print(f"Device {device.path}\nits settings, with the secret: {arguments.folder / TAP_TOML}")

@@ -107,11 +107,11 @@ async def connect(url: str, **options: Any) -> asyncpg.Connection:
 
 def _take_turn(url: str) -> None:
     """Raise the last failure of a URL whose hosts were tried just now: everybody at once would keep them from taking over."""
-    failure, tried_s = _unreached.get(url, ("", -TRY_AGAIN_S))
-    if failure and time.monotonic() - tried_s < TRY_AGAIN_S:
-        raise ConnectionError(failure)
-    if failure:
-        _unreached[url] = (failure, time.monotonic())
+    if url in _unreached:
+        failure, tried_s = _unreached[url]
+        if time.monotonic() - tried_s < TRY_AGAIN_S:
+            raise ConnectionError(failure)
+        _unreached[url] = failure, time.monotonic()
 
 
 _unreached: Final[dict[str, tuple[str, float]]] = {}

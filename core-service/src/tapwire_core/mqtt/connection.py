@@ -22,8 +22,8 @@ from tapwire_contracts.messages import COMMAND, CONFIG, CORE_STATE, ROUTES, STAT
 from tapwire_contracts.taken_watch import TakenWatch
 from tapwire_contracts.topics import ROOT, core_state_topic
 from tapwire_core import SOFTWARE
-from tapwire_core.broker.client import MQTT_5, Client, Receive, make_client, now_ms
-from tapwire_core.settings import SHARE_GROUP
+from tapwire_core.broker.client import Client, Receive, make_client, now_ms
+from tapwire_core.settings import MQTT_5, SHARE_GROUP
 
 COMMAND_EXPIRY_S: Final = 30
 """Expiry of an undelivered command: by then its node has asked again, or will report."""
