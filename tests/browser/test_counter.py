@@ -1,6 +1,7 @@
 """Work at the counter: check-in, money, cards, settling by hand, closing the shift."""
 
 from collections.abc import Awaitable, Callable
+from typing import Final
 from uuid import uuid4
 
 import pytest
@@ -18,9 +19,18 @@ pytestmark = pytest.mark.timeout(240)
 
 POURED_ML = 212
 REPORTED_ML = 300
+MORE_THAN_SHOWN = 9
+"""Beverages of one name: only some are shown until somebody searches."""
 PRICE_MINOR = 500
 STREAM_BEGINS_MS = 700
 """Time in which a page has heard what lies on the readers."""
+TYPE_WHEN_OPEN: Final = """name => new MutationObserver((_, seen) => {
+  const search = document.querySelector("dialog[open] [type=search]");
+  if (!search) return;
+  seen.disconnect();
+  search.value = name;
+  search.dispatchEvent(new Event("input", { bubbles: true }));
+}).observe(document.getElementById("dialog"), { attributes: true })"""
 
 
 async def test_a_visit_is_opened_with_a_card_and_each_refusal_has_its_panel(console: Console, desk: DeskReader, api: Api) -> None:
@@ -209,10 +219,16 @@ async def test_the_night_is_closed_in_five_clicks_with_nine_guests_here_and_a_dr
     assert clicks == 5
 
 
-async def test_one_of_many_is_searched_and_what_was_chosen_stays(console: Console, api: Api) -> None:
+async def many_beverages(api: Api) -> str:
+    """Make so many beverages that a list of choices has a search; returns the name that each has before its number, from 0 on."""
     name = f"Amber {uuid4().hex[:6]}"
-    for number in range(9):
+    for number in range(MORE_THAN_SHOWN):
         await api.make("/api/beverages", {"name": f"{name} {number}", "sell_price_per_liter_minor": PRICE_MINOR})
+    return name
+
+
+async def test_one_of_many_is_searched_and_what_was_chosen_stays(console: Console, api: Api) -> None:
+    name = await many_beverages(api)
     await console.go("/stock")
     await console.press("Add a keg to stock")
     search, chosen = console.dialog.get_by_role("searchbox"), console.dialog.get_by_role("radio", name=f"{name} 8")
@@ -226,6 +242,16 @@ async def test_one_of_many_is_searched_and_what_was_chosen_stays(console: Consol
     await expect(chosen).to_be_checked()
     await console.press("Add to stock", console.dialog)
     await expect(console.page.locator(".tap", has_text=f"{name} 8")).to_have_count(1)
+
+
+async def test_what_is_typed_the_moment_a_dialog_opens_is_searched(console: Console, api: Api) -> None:
+    name = await many_beverages(api)
+    await console.go("/stock")
+    await console.page.evaluate(TYPE_WHEN_OPEN, f"{name} 8")
+
+    await console.press("Add a keg to stock")
+
+    await expect(console.dialog.get_by_role("radio", name=f"{name} 8")).to_be_visible()
 
 
 async def test_who_is_logged_out_is_led_back_to_where_they_wanted_to_go(browser: Browser, demo: DemoFile) -> None:
