@@ -15,6 +15,7 @@ from tapwire_core.commands.progress_line import progress_line
 from tapwire_core.progress import Advance
 from tests.bench import sections
 from tests.bench.least import COUNTS as LEAST_COUNTS
+from tests.bench.least import DATABASE as LEAST_DATABASE
 from tests.bench.least import LeastTurns, against_least, least_rows
 from tests.bench.pages import DOCS, PERFORMANCE, fill_pages, keep_figures
 from tests.bench.report import Figures, as_json, as_text, draw, limit_row, this_machine
@@ -34,6 +35,8 @@ WATCHED_AT_LEAST_S: Final = 20.0
 SCREEN: Final = "screen"
 LIMITS: Final = "limits"
 LIMITS_AT_LEAST_S: Final = 24.0
+WARM_UP_S: Final = 1.0
+"""Of a core that was just started."""
 WORKERS: Final = "workers"
 LEAST: Final = "least"
 WORKERS_AT_LEAST_S: Final = 12.0
@@ -114,13 +117,23 @@ async def measure(stage: Stage, arguments: argparse.Namespace, screen: ScreenFig
 
 
 async def measure_least(stage: Stage, seconds: float, steps: Steps) -> LeastTurns:
-    """The least SQL against Tapwire with the worker that runs, by turns."""
+    """The least SQL against a core that decides nothing and against Tapwire, by turns; one worker runs afterwards."""
     steps.say("the least SQL")
 
-    async def ours(taps: int, seconds: float) -> float:
-        return (await sections.closed_loop(stage, taps, seconds)).cycles_per_s
+    async def bare(seconds: float) -> dict[int, float]:
+        stage.end_cores()
+        async with stage.bare_core(stage.postgres.url_of(LEAST_DATABASE)):
+            return await rates(seconds)
 
-    return await against_least(stage.postgres, seconds / 2, ours)
+    async def ours(seconds: float) -> dict[int, float]:
+        await stage.start_cores(1)
+        return await rates(seconds)
+
+    async def rates(seconds: float) -> dict[int, float]:
+        await sections.closed_loop(stage, max(LEAST_COUNTS), WARM_UP_S)
+        return {taps: (await sections.closed_loop(stage, taps, seconds)).cycles_per_s for taps in LEAST_COUNTS}
+
+    return await against_least(stage.postgres, seconds / 2, bare, ours)
 
 
 async def measure_limits(stage: Stage, seconds: float, steps: Steps) -> sections.LimitTurns:
@@ -190,7 +203,7 @@ def parser() -> argparse.ArgumentParser:
     """Durations and sizes."""
     made = argparse.ArgumentParser(prog="make bench", description="How fast Tapwire is beside the limit of this machine.")
     made.add_argument("--seconds", type=int, default=8, help="of each measurement")
-    made.add_argument("--steady", type=float, default=120.0, help="seconds of the run that shows whether it gets slower")
+    made.add_argument("--steady", type=float, default=60.0, help="seconds of the run that shows whether it gets slower")
     made.add_argument("--reports", type=int, default=10_000, help="in the backlog")
     made.add_argument("--rows", type=int, default=1_000_000, help="of history in each table")
     made.add_argument("--only", choices=[SCREEN, LIMITS, WORKERS, LEAST], help="measure nothing else")

@@ -1,7 +1,8 @@
 """The least SQL that keeps such a ledger, by pgbench alone, and how near Tapwire over MQTT comes to it, by turns.
 
 A cycle is two transactions: lease, hold, answer and audit entry; capture, movement, stock, verdict and audit entry. It decides
-nothing, checks next to nothing, and has a database of its own beside ours.
+nothing, checks next to nothing, and has a database of its own beside ours. Between both stands `tests.bench.bare_core`: what
+broker, client and driver let through where nothing is decided.
 """
 
 import asyncio
@@ -40,54 +41,79 @@ CREATE TABLE audit (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, action t
 INSERT INTO guests SELECT number, 1000000000000, 0 FROM generate_series(0, {GUESTS - 1}) AS number;
 INSERT INTO kegs SELECT number, 1000000000000 FROM generate_series(0, {GUESTS - 1}) AS number;
 """
-CYCLE: Final = r"""
-SELECT gen_random_uuid() AS pour \gset
-BEGIN;
-SELECT balance - held FROM guests WHERE id = :client_id FOR NO KEY UPDATE;
-UPDATE guests SET held = held + 250 WHERE id = :client_id;
-INSERT INTO pours (id, tap, guest, keg, status, hold) VALUES (:pour, :client_id, :client_id, :client_id, 'pending', 250);
+_GRANT: Final = """
+SELECT balance - held FROM guests WHERE id = :guest FOR NO KEY UPDATE;
+UPDATE guests SET held = held + 250 WHERE id = :guest;
+INSERT INTO pours (id, tap, guest, keg, status, hold) VALUES (:pour, :guest, :guest, :guest, 'pending', 250);
 INSERT INTO answers VALUES (:pour, '{"type":"pour_authorized"}');
 INSERT INTO audit (action, subject) VALUES ('pour_authorized', :pour);
-COMMIT;
-BEGIN;
+"""
+_SETTLE: Final = """
 SELECT hold FROM pours WHERE id = :pour FOR NO KEY UPDATE;
 UPDATE pours SET status = 'synced', ml = 250, amount = 125, settled = now() WHERE id = :pour;
-UPDATE guests SET held = held - 250, balance = balance - 125 WHERE id = :client_id;
-INSERT INTO moves (guest, pour, amount) VALUES (:client_id, :pour, 125);
-INSERT INTO stock (keg, pour, ml) VALUES (:client_id, :pour, 250);
-UPDATE kegs SET book = book - 250 WHERE id = :client_id;
+UPDATE guests SET held = held - 250, balance = balance - 125 WHERE id = :guest;
+INSERT INTO moves (guest, pour, amount) VALUES (:guest, :pour, 125);
+INSERT INTO stock (keg, pour, ml) VALUES (:guest, :pour, 250);
+UPDATE kegs SET book = book - 250 WHERE id = :guest;
 INSERT INTO verdicts VALUES (:pour, '{"type":"pour_settled"}');
 INSERT INTO audit (action, subject) VALUES ('pour_settled', :pour);
-COMMIT;
 """
+_TRANSACTIONS: Final = f"BEGIN;{_GRANT}COMMIT;\nBEGIN;{_SETTLE}COMMIT;\n"
+CYCLE: Final = f"SELECT gen_random_uuid() AS pour \\gset\n{_TRANSACTIONS.replace(':guest', ':client_id')}"
+FUNCTIONS: Final = "".join(
+    f"CREATE FUNCTION {name}(int, uuid) RETURNS void LANGUAGE sql AS $body${body}$body$;\n"
+    for name, transaction in (("grant_pour", _GRANT), ("settle_pour", _SETTLE))
+    for body in [transaction.replace(":guest", "$1").replace(":pour", "$2")]
+)
+"""The same statements as `tests.bench.bare_core` calls them, each transaction in one round trip."""
+
+
+Measure = Callable[[float], Awaitable[dict[int, float]]]
+"""Cycles a second by the number of taps, each measured for so many seconds."""
 
 
 class LeastTurns(Struct, frozen=True):
-    """Cycles a second in each turn, by the number of taps, which are pgbench's clients: of the least SQL, and of Tapwire."""
+    """Cycles a second in each turn, by the number of taps.
+
+    `least`: of the least SQL, whose clients they are; `bare`: of a core that decides nothing; `ours`: of Tapwire.
+    """
 
     least: dict[int, list[float]]
+    bare: dict[int, list[float]]
     ours: dict[int, list[float]]
 
     def ratio(self, taps: int) -> float:
         """The median of each turn's rate of Tapwire over that of the least SQL."""
-        return round(statistics.median(ours / least for ours, least in zip(self.ours[taps], self.least[taps], strict=True)), 2)
+        return _ratio(self.ours[taps], self.least[taps])
+
+    def bare_ratio(self, taps: int) -> float:
+        """The same of Tapwire over the core that decides nothing."""
+        return _ratio(self.ours[taps], self.bare[taps])
 
 
-async def against_least(postgres: EmbeddedPostgres, seconds: float, ours: Callable[[int, float], Awaitable[float]]) -> LeastTurns:
-    """Measure both by turns; `ours` is asked for the cycles a second of so many taps, measured for so many seconds."""
+def _ratio(rates: list[float], over: list[float]) -> float:
+    return round(statistics.median(rate / other for rate, other in zip(rates, over, strict=True)), 2)
+
+
+async def against_least(postgres: EmbeddedPostgres, seconds: float, bare: Measure, ours: Measure) -> LeastTurns:
+    """Measure the least SQL, a core that decides nothing, and ours, by turns of so many seconds each."""
     await postgres.create_database(DATABASE)
     connection = await asyncpg.connect(postgres.url_of(DATABASE))
     try:
-        await connection.execute(TABLES)
+        await connection.execute(TABLES + FUNCTIONS)
     finally:
         await connection.close()
-    turns = LeastTurns({taps: [] for taps in COUNTS}, {taps: [] for taps in COUNTS})
+    turns = LeastTurns(*({taps: list[float]() for taps in COUNTS} for _ in range(3)))
     with tempfile.TemporaryDirectory(prefix="tapwire-least-") as folder:
         (script := Path(folder) / "cycle.sql").write_text(CYCLE, encoding="utf-8")
+
+        async def least(seconds: float) -> dict[int, float]:
+            return {taps: await pgbench(postgres, script, DATABASE, seconds, clients=taps) for taps in COUNTS}
+
         for _ in range(TURNS):
-            for taps in COUNTS:
-                turns.least[taps].append(await pgbench(postgres, script, DATABASE, seconds, clients=taps))
-                turns.ours[taps].append(await ours(taps, seconds))
+            for measure, so_far in ((least, turns.least), (bare, turns.bare), (ours, turns.ours)):
+                for taps, rate in (await measure(seconds)).items():
+                    so_far[taps].append(rate)
     return turns
 
 
@@ -104,11 +130,14 @@ async def pgbench(postgres: EmbeddedPostgres, script: Path, database: str, secon
 
 
 def least_rows(turns: LeastTurns) -> dict[str, str]:
-    """How near Tapwire comes."""
-    return {
-        f"of the least SQL by pgbench, {taps} tap{'s' if taps > 1 else ''}, by turns": (
-            f"{turns.ratio(taps):.2f} ({statistics.median(turns.ours[taps]):.0f} cycles/s against "
-            f"{statistics.median(turns.least[taps]):.0f})"
-        )
-        for taps in COUNTS
-    }
+    """How near Tapwire comes to both."""
+    rows = {}
+    for taps in COUNTS:
+        name, rate = f"{taps} tap{'s' if taps > 1 else ''}, by turns", statistics.median(turns.ours[taps])
+        rows[f"of the least SQL by pgbench, {name}"] = _row(turns.ratio(taps), rate, turns.least[taps])
+        rows[f"of a core that decides nothing, with the least SQL, {name}"] = _row(turns.bare_ratio(taps), rate, turns.bare[taps])
+    return rows
+
+
+def _row(ratio: float, rate: float, others: list[float]) -> str:
+    return f"{ratio:.2f} ({rate:.0f} cycles/s against {statistics.median(others):.0f})"

@@ -33,6 +33,7 @@ BALANCE_MINOR: Final = 100_000_000
 PRICE_MINOR: Final = 500
 ENDS_WITHIN_S: Final = 10
 ADMIN_COMES_WITHIN_S: Final = 30
+BARE_COMES_WITHIN_S: Final = 30
 LOOK_S: Final = 0.1
 UNLIMITED: Final = str(1_000_000)
 """Decisions per minute: the load of a few taps is that of many."""
@@ -94,6 +95,23 @@ class Stage:
         finally:
             admin.terminate()
             admin.wait(ENDS_WITHIN_S)
+
+    @asynccontextmanager
+    async def bare_core(self, database_url: str) -> AsyncIterator[None]:
+        """A core that decides nothing while the block runs; no other one may run."""
+        asked = (sys.executable, "-m", "tests.bench.bare_core", self.broker.url("core"), database_url)
+        piped, unheard = asyncio.subprocess.PIPE, asyncio.subprocess.DEVNULL
+        running = await asyncio.create_subprocess_exec(*asked, cwd=ROOT, stdout=piped, stderr=unheard)
+        try:
+            assert running.stdout is not None
+            async with asyncio.timeout(BARE_COMES_WITHIN_S):
+                if not await running.stdout.readline():
+                    raise RuntimeError("the core that decides nothing ended at its start")
+            yield
+        finally:
+            if running.returncode is None:
+                running.terminate()
+            await running.wait()
 
     def _start(self, module: str, account: str, **settings: str) -> subprocess.Popen[bytes]:
         """One of our services, with its database and its login at the broker."""

@@ -12,6 +12,8 @@ import pytest
 
 from tapwire_contracts.acl import BrokerRole
 from tapwire_contracts.tasks import end_tasks
+from tapwire_contracts.topics import core_state_topic
+from tapwire_core.broker.client import make_client
 from tapwire_core.domain.tap_shares import decides
 from tapwire_core.mqtt.connection import BrokerAddress
 from tapwire_core.services.heartbeats import announce_worker, withdraw_worker
@@ -95,7 +97,7 @@ async def test_a_question_that_nobody_took_is_asked_again_and_then_answered(
 ) -> None:
     ann = await venue.guest(balance_minor=300_00)
     dead = next(name for name in map(str, range(1_000)) if decides(name, {"core-one", "core-two"}, str(venue.tap.path)))
-    async with workers_at(venue, broker, "core-one", "core-two"):
+    async with workers_at(venue, broker, "core-one", "core-two"), presence(broker, dead):
         announcing = asyncio.create_task(_keep_announcing(venue, dead))
         await asyncio.sleep(TAKEOVER_MS / 1000)
         question = venue.tap.question(ann.card_uid)
@@ -121,12 +123,52 @@ async def test_the_taps_of_a_worker_that_died_belong_to_the_others_after_the_tak
 ) -> None:
     ann = await venue.guest(balance_minor=300_00)
     dead = next(name for name in map(str, range(1_000)) if decides(name, {"core-one"}, str(venue.tap.path)))
-    async with workers_at(venue, broker, "core-one"):
+    async with workers_at(venue, broker, "core-one"), presence(broker, dead):
         await announce_worker(venue.db, dead)
         await asyncio.sleep(TAKEOVER_MS * 2 / 1000)
 
         await tap.send("card", venue.tap.question(ann.card_uid))
         await tap.command("pour_authorized")
+
+
+async def test_a_worker_that_was_killed_leaves_its_taps_as_soon_as_the_broker_says_so(
+    venue: Venue, broker: EmbeddedBroker, tap: MqttTap
+) -> None:
+    ann = await venue.guest(balance_minor=300_00)
+    killed = next(name for name in map(str, range(1_000)) if decides(name, {"core-one"}, str(venue.tap.path)))
+    async with workers_at(venue, broker, "core-one"):
+        announcing = asyncio.create_task(_keep_announcing(venue, killed))
+        async with presence(broker, killed):
+            await asyncio.sleep(TAKEOVER_MS / 1000)
+            await tap.send("card", venue.tap.question(ann.card_uid))
+            await asyncio.sleep(0.3)
+            assert not tap.commands, "it belongs to the other worker"
+        await asyncio.sleep(0.1)
+
+        await tap.send("card", venue.tap.question(ann.card_uid))
+        await tap.command("pour_authorized")
+        await end_tasks(announcing)
+
+
+async def test_a_worker_that_starts_after_another_was_killed_decides_at_once(
+    venue: Venue, broker: EmbeddedBroker, tap: MqttTap
+) -> None:
+    ann = await venue.guest(balance_minor=300_00)
+    killed = next(name for name in map(str, range(1_000)) if decides(name, {"core-one"}, str(venue.tap.path)))
+    announcing = asyncio.create_task(_keep_announcing(venue, killed))
+    async with workers_at(venue, broker, "core-one"):
+        await tap.send("card", venue.tap.question(ann.card_uid))
+        await tap.command("pour_authorized")
+        await end_tasks(announcing)
+
+
+@asynccontextmanager
+async def presence(broker: EmbeddedBroker, name: str) -> AsyncIterator[None]:
+    """A worker's presence at the broker while the block runs; then it is cleared, as its will does."""
+    async with make_client(broker.url("core"), broker.protocol) as client:
+        await client.publish(core_state_topic(name), b"{}", qos=1, retain=True)
+        yield
+        await client.publish(core_state_topic(name), b"", qos=1, retain=True)
 
 
 async def test_two_workers_that_both_decide_give_one_grant_and_one_verdict(

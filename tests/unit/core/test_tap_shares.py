@@ -6,6 +6,7 @@ from uuid import uuid4
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tapwire_contracts.topics import core_state_topic
 from tapwire_core.domain.tap_shares import decides
 from tapwire_core.mqtt.tap_shares import ADOPTED_S, MAX_REMEMBERED, TapShares
 
@@ -43,8 +44,19 @@ def test_the_taps_are_spread_evenly() -> None:
 def two_shares() -> tuple[TapShares, str]:
     """The part of one of two workers, and a tap of the other."""
     shares = TapShares("one", TAKEOVER_S)
-    shares.set_workers(["one", "two"])
+    shares.set_announced(["one", "two"])
+    shares.hear_presence(core_state_topic("two"), b"{}")
     return shares, next(tap for tap in TAPS if not shares.owns(tap))
+
+
+def test_a_worker_is_there_that_announces_itself_and_shows_its_presence() -> None:
+    shares, tap = two_shares()
+    shares.hear_presence(core_state_topic("two"), b"")
+    assert shares.owns(tap), "the broker says that it is gone"
+    shares.hear_presence(core_state_topic("two"), b"{}")
+    assert not shares.owns(tap)
+    shares.set_announced(["one"])
+    assert shares.owns(tap), "it is gone without a word"
 
 
 def question(event_id: object = None) -> bytes:

@@ -78,13 +78,18 @@ class BrokerAddress:
         return make_client(url, self.protocol, ca_file=self.ca_file, has_others=attempts.has_others)
 
     def subscriptions(self) -> Iterator[tuple[str, int]]:
-        """A worker's subscriptions. States are never shared: the broker sends retained messages only to plain subscriptions."""
+        """A worker's subscriptions: devices' messages, and the presence of workers with which it shares the taps.
+
+        States are never shared: the broker sends retained messages only to plain subscriptions.
+        """
+        qos_of = functools.partial(subscription_qos, has_others=len(self.urls) > 1)
         for route in ROUTES:
             if route.sender is Sender.NODE:
                 prefix = f"$share/{self.share_group}/" if self.shared and route is not STATE else ""
                 for kind in route.kinds:
-                    qos = subscription_qos(route.qos, has_others=len(self.urls) > 1)
-                    yield f"{prefix}{ROOT}/+/{kind.value}/+/{route.leaf}", qos
+                    yield f"{prefix}{ROOT}/+/{kind.value}/+/{route.leaf}", qos_of(route.qos)
+        if not self.shared:
+            yield core_state_topic("+"), qos_of(CORE_STATE.qos)
 
 
 @dataclass(frozen=True, slots=True)

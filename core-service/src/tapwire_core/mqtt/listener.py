@@ -15,7 +15,7 @@ from aiomqtt import MqttError
 from tapwire_contracts.codec import Malformed, decode_from_device
 from tapwire_contracts.messages import PROGRESS, STATE, message_type
 from tapwire_contracts.tasks import end_tasks
-from tapwire_contracts.topics import DevicePath, InvalidTopic, parse_device_topic
+from tapwire_contracts.topics import DevicePath, InvalidTopic, core_state_topic, parse_device_topic
 from tapwire_core.db.failures import is_database_unavailable, is_lock_timeout
 from tapwire_core.monitoring.metrics import UNREADABLE
 from tapwire_core.mqtt.handlers import HANDLERS, HandlerContext, answer_unreadable
@@ -26,6 +26,8 @@ from tapwire_core.services.pours import RawMessage
 
 MAX_CONCURRENT: Final = 64
 """Messages in progress at once; the next waits until one is done."""
+CORE_STATES: Final = core_state_topic("+").partition("+")[0]
+"""How the topics of workers' presences begin."""
 
 log: Final = logging.getLogger(__name__)
 
@@ -45,6 +47,10 @@ class Gate:
 
     def receive(self, intake: Intake[RawMessage], topic: str, payload: bytes) -> None:
         """Queue a message, hold a state, or count a message that gets no decision."""
+        if topic.startswith(CORE_STATES):
+            if self.shares is not None:
+                self.shares.hear_presence(topic, payload)
+            return
         path, leaf = _parts_of(topic)
         message, device, now_s = RawMessage(topic, payload), str(path or ""), time.monotonic()
         if leaf == STATE.leaf:

@@ -1,8 +1,12 @@
 """The taps for which a worker decides, where each worker gets every message (`TAPWIRE_SHARED_SUBSCRIPTIONS=false`).
 
-A tap belongs to one of the workers that are there (`domain.tap_shares`); the others leave its questions and reports alone. A node
-repeats what is not answered. So a worker that gets the same question or report again after a while decides it, also if it belongs
-to another one, and for some time everything of this tap: the worker that it belongs to may be gone without a word, or be cut off.
+A tap belongs to one of the workers that are there (`domain.tap_shares`); the others leave its questions and reports alone. Those
+are there that announce themselves in the database and whose presence the broker shows. The broker clears the presence of a killed
+worker at once; one that hangs stops announcing itself.
+
+A node repeats what is not answered. So a worker that gets the same question or report again after a while decides it, also if it
+belongs to another one, and for some time everything of this tap: the worker that it belongs to may be gone without a word, or be
+cut off.
 """
 
 import hashlib
@@ -11,6 +15,7 @@ from collections import OrderedDict
 from collections.abc import Collection
 from typing import Final
 
+from tapwire_contracts.topics import core_state_topic
 from tapwire_core.domain.tap_shares import decides
 
 NEGLECTED_PART: Final = 0.4
@@ -28,15 +33,30 @@ class TapShares:
     def __init__(self, worker: str, takeover_s: float) -> None:
         self._worker = worker
         self._neglected_s = takeover_s * NEGLECTED_PART
+        self._announced: Collection[str] = ()
+        self._shown: Final[set[str]] = set()
+        """The topics of the presences at the broker."""
         self._workers: Collection[str] = ()
         self._left: Final[OrderedDict[tuple[str, bytes], float]] = OrderedDict()
         """Messages that were left to others, with the time of their first copy."""
         self._adopted: Final[dict[str, float]] = {}
         """Taps of others for which this worker decides, until when."""
 
-    def set_workers(self, workers: Collection[str]) -> None:
-        """The workers that are there now; without this call, and until it, this worker decides everything."""
-        self._workers = frozenset(workers)
+    def set_announced(self, workers: Collection[str]) -> None:
+        """The workers that announce themselves; without this call, and until it, this worker decides everything."""
+        self._announced = frozenset(workers)
+        self._count()
+
+    def hear_presence(self, topic: str, payload: bytes) -> None:
+        """A worker shows its presence at the broker; an empty one is cleared."""
+        if payload:
+            self._shown.add(topic)
+        else:
+            self._shown.discard(topic)
+        self._count()
+
+    def _count(self) -> None:
+        self._workers = frozenset(worker for worker in self._announced if core_state_topic(worker) in self._shown)
 
     def owns(self, device: str) -> bool:
         """True if the device belongs to this worker."""

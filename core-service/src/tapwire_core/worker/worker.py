@@ -184,7 +184,7 @@ class Worker:
             yield repeat(pause_s, functools.partial(self._announce, shares))
 
     async def _announce(self, shares: TapShares) -> None:
-        shares.set_workers(await announce_worker(self.db, self.instance_id))
+        shares.set_announced(await announce_worker(self.db, self.instance_id))
 
     async def _keep_presence(self, publisher: Publisher) -> None:
         """Publish presence each `core_heartbeat_ms` while the database answers: no broker is trusted to retain it, or to clear it.
