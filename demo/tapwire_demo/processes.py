@@ -6,7 +6,9 @@ its birth and the moment somebody answers for it, so no cancellation loses it.
 """
 
 import asyncio
+import contextlib
 import ctypes
+import functools
 import os
 import signal
 import socket
@@ -16,10 +18,17 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from random import SystemRandom
 from typing import Final
 
 LOOPBACK: Final = "127.0.0.1"
 LOG_TAIL_LINES: Final = 20
+FIRST_PORT: Final = 11_000
+"""Browsers refuse some that are lower."""
+PORT_TRIES: Final = 100
+PORTS_OF_KERNEL: Final = Path("/proc/sys/net/ipv4/ip_local_port_range")
+FIRST_OUTGOING_PORT: Final = 32_768
+"""Where that file is missing; other systems begin later."""
 _POLL_S: Final = 0.02
 _PR_SET_PDEATHSIG: Final = 1
 _libc: Final = ctypes.CDLL(None) if sys.platform == "linux" else None
@@ -134,11 +143,24 @@ class Child:
 
 
 def free_port(address: str = LOOPBACK) -> int:
-    """A port that nobody listens on at this moment, of an address of this machine, or with an empty one of all of them."""
-    with socket.socket() as probe:
-        probe.bind((address, 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A port that nobody listens on at this moment, of an address of this machine, or with an empty one of all of them.
+
+    The kernel gives it to no outgoing connection before somebody listens: a program that starts for seconds would find it taken.
+    """
+    for _ in range(PORT_TRIES):
+        port = SystemRandom().randrange(FIRST_PORT, _first_outgoing_port())
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind((address, port))
+            return port
+    raise OSError(f"no port from {FIRST_PORT} on is free at {address or 'all addresses'} after {PORT_TRIES} tries")
+
+
+@functools.cache
+def _first_outgoing_port() -> int:
+    """Where the kernel's own choice of ports begins."""
+    if not PORTS_OF_KERNEL.exists():
+        return FIRST_OUTGOING_PORT
+    return max(int(PORTS_OF_KERNEL.read_text(encoding="ascii").split()[0]), FIRST_PORT + PORT_TRIES)
 
 
 def _die_with(parent_pid: int, number: signal.Signals) -> Callable[[], None] | None:

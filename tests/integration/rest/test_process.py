@@ -5,7 +5,6 @@ import itertools
 import os
 import random
 import signal
-import socket
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -22,6 +21,7 @@ from tapwire_core.domain.policy import Policy
 from tapwire_core.services.users import create_user
 from tapwire_core.services.venues import change_venue
 from tapwire_demo.postgres import EmbeddedPostgres
+from tapwire_demo.processes import free_port
 from tests.rest import Rest, done, refusal, with_key
 from tests.venue import OPERATOR, Venue
 
@@ -30,13 +30,6 @@ GUESTS = 20
 HANDS = 4
 """Check-outs at once."""
 PASSWORD = "correct horse"
-
-
-def free_port() -> int:
-    """A port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 async def start(**variables: str) -> asyncio.subprocess.Process:
