@@ -35,6 +35,8 @@ WATCHED_AT_LEAST_S: Final = 20.0
 SCREEN: Final = "screen"
 LIMITS: Final = "limits"
 LIMITS_AT_LEAST_S: Final = 24.0
+LEAST_SHARE: Final = 1 / 4
+"""Of a measurement's time: there are five turns of nine."""
 WARM_UP_S: Final = 1.0
 """Of a core that was just started."""
 WORKERS: Final = "workers"
@@ -133,7 +135,7 @@ async def measure_least(stage: Stage, seconds: float, steps: Steps) -> LeastTurn
         await sections.closed_loop(stage, max(LEAST_COUNTS), WARM_UP_S)
         return {taps: (await sections.closed_loop(stage, taps, seconds)).cycles_per_s for taps in LEAST_COUNTS}
 
-    return await against_least(stage.postgres, seconds / 2, bare, ours)
+    return await against_least(stage.postgres, seconds * LEAST_SHARE, bare, ours)
 
 
 async def measure_limits(stage: Stage, seconds: float, steps: Steps) -> sections.LimitTurns:
@@ -202,7 +204,7 @@ async def main() -> None:
 def parser() -> argparse.ArgumentParser:
     """Durations and sizes."""
     made = argparse.ArgumentParser(prog="make bench", description="How fast Tapwire is beside the limit of this machine.")
-    made.add_argument("--seconds", type=int, default=8, help="of each measurement")
+    made.add_argument("--seconds", type=int, default=6, help="of each measurement")
     made.add_argument("--steady", type=float, default=60.0, help="seconds of the run that shows whether it gets slower")
     made.add_argument("--reports", type=int, default=10_000, help="in the backlog")
     made.add_argument("--rows", type=int, default=1_000_000, help="of history in each table")

@@ -28,10 +28,11 @@ from tests.bench.meters import Spread, cpu_between
 from tests.bench.stage import Place, Stage
 from tests.integration.node.rig import CARD, WAIT_S, Rig, core_at, tap_settings
 from tests.mqtt_tap import MqttTap, connect_tap
-from tests.unit.core.crowd import FILL_TIMEOUT_S, fill
+from tests.unit.core.crowd import fill
 from tests.venue import OPERATOR
 
 COMMITS: Final = 500
+FILL_TIMEOUT_S: Final = 600
 HISTORY: Final = 10_000
 """Pours of one guest."""
 WINDOW_MINUTES: Final = 720
