@@ -205,17 +205,15 @@ BEGIN
             jsonb_to_recordset(change.stretches) AS accounted(
                 journal_id uuid, from_ml bigint, to_ml bigint, fact_id uuid, is_hole boolean, keg_id uuid, boot_id uuid)
         ON CONFLICT DO NOTHING;
-        INSERT INTO tap_journals AS journal (tap_path, journal_id, odometer_first_ml)
-        SELECT tap_path, journal_id, min(from_ml)
-        FROM jsonb_to_recordset(decided) AS change(tap_path text, stretches jsonb),
-            jsonb_to_recordset(change.stretches) AS accounted(journal_id uuid, from_ml bigint)
-        WHERE NOT EXISTS (
-            SELECT FROM tap_journals known
-            WHERE known.tap_path = change.tap_path AND known.journal_id = accounted.journal_id
-            AND known.odometer_first_ml <= accounted.from_ml)
-        GROUP BY tap_path, journal_id
-        ON CONFLICT (tap_path, journal_id) DO UPDATE SET
-            odometer_first_ml = excluded.odometer_first_ml, odometer_covered_ml = NULL;
+        -- nearly always the journal is known to begin before
+        IF EXISTS (
+            SELECT FROM jsonb_to_recordset(decided) AS change(tap_path text, stretches jsonb)
+            CROSS JOIN jsonb_to_recordset(change.stretches) AS accounted(journal_id uuid, from_ml bigint)
+            LEFT JOIN tap_journals known ON known.tap_path = change.tap_path AND known.journal_id = accounted.journal_id
+            WHERE known.odometer_first_ml <= accounted.from_ml IS NOT TRUE
+        ) THEN
+            PERFORM begin_journals(decided);
+        END IF;
     END IF;
 
     IF 'covered' = ANY(present) THEN

@@ -40,20 +40,7 @@ LANGUAGE sql STABLE AS $$
                 'shift_id', shift.shift_id,
                 'serving_limit', serving_limit_of(
                     venue.serving_limit_measure, venue.serving_limit, venue.serving_limit_window_minutes),
-                'pending', CASE WHEN pending.pour_id IS NOT NULL THEN jsonb_build_object(
-                    'pour_id', pending.pour_id,
-                    'visit_id', pending.visit_id,
-                    'guest_id', pending.guest_id,
-                    'hold_minor', pending.hold_minor,
-                    'journal_id', pending.journal_id,
-                    'seq', pending.seq,
-                    'open_incidents', (
-                        SELECT coalesce(jsonb_agg(jsonb_build_object('incident_id', incident_id, 'kind', kind)), '[]')
-                        FROM incidents WHERE incidents.pour_id = pending.pour_id AND status <> 'resolved'),
-                    'reported', pending.reported OR pending.report_refused OR pending.report_may_have_come OR EXISTS (
-                        SELECT FROM pour_reports said
-                        WHERE said.pour_id = pending.pour_id AND said.tap_path = one.tap_path)
-                ) END
+                'pending', CASE WHEN pending.pour_id IS NOT NULL THEN pending_facts(pending.pour_id) END
             ),
             'card_status', card.status,
             'visit', CASE WHEN visit.visit_id IS NOT NULL THEN jsonb_build_object(
@@ -70,11 +57,9 @@ LANGUAGE sql STABLE AS $$
                 'blocked', guest.blocked,
                 'balance_minor', guest.balance_minor,
                 'held_minor', guest.held_minor,
-                'served', CASE WHEN venue.serving_limit_measure IS NOT NULL THEN (
-                    SELECT jsonb_build_object('used', used, 'of_pending', of_pour)
-                    FROM served(
-                        guest.guest_id, venue.venue_id, venue.serving_limit_measure, venue.serving_limit_window_minutes,
-                        pending.pour_id)) END
+                'served', CASE WHEN venue.serving_limit_measure IS NOT NULL THEN served_facts(
+                    guest.guest_id, venue.venue_id, venue.serving_limit_measure, venue.serving_limit_window_minutes,
+                    pending.pour_id) END
             ) END))
         END AS facts
     FROM ROWS FROM (jsonb_to_recordset(asked) AS (
