@@ -34,14 +34,14 @@ WATCHED_TAPS: Final = 50
 WATCHED_AT_LEAST_S: Final = 20.0
 SCREEN: Final = "screen"
 LIMITS: Final = "limits"
-LIMITS_AT_LEAST_S: Final = 24.0
-LEAST_SHARE: Final = 1 / 4
+LIMITS_AT_LEAST_S: Final = 18.0
+LEAST_SHARE: Final = 0.3
 """Of a measurement's time: there are five turns of nine."""
 WARM_UP_S: Final = 1.0
 """Of a core that was just started."""
 WORKERS: Final = "workers"
 LEAST: Final = "least"
-WORKERS_AT_LEAST_S: Final = 12.0
+WORKERS_AT_LEAST_S: Final = 9.0
 STEPS: Final = 12 + len(TAPS)
 """Of a whole run."""
 
@@ -204,7 +204,7 @@ async def main() -> None:
 def parser() -> argparse.ArgumentParser:
     """Durations and sizes."""
     made = argparse.ArgumentParser(prog="make bench", description="How fast Tapwire is beside the limit of this machine.")
-    made.add_argument("--seconds", type=int, default=6, help="of each measurement")
+    made.add_argument("--seconds", type=int, default=5, help="of each measurement")
     made.add_argument("--steady", type=float, default=60.0, help="seconds of the run that shows whether it gets slower")
     made.add_argument("--reports", type=int, default=10_000, help="in the backlog")
     made.add_argument("--rows", type=int, default=1_000_000, help="of history in each table")
