@@ -2,6 +2,9 @@
 
 import json
 import logging
+import subprocess
+import sys
+from textwrap import dedent
 
 from tapwire_contracts.logs import JsonLine, TextLine, structured
 
@@ -34,3 +37,17 @@ def test_text_of_others_forges_no_line_and_moves_no_cursor() -> None:
     assert text.endswith(r"core: type x\n12:00 info core: paid\x1b[2J\u202e\u2028")
     assert (text.isprintable(), line.isprintable()) == (True, True)
     assert json.loads(line)["message"] == forged.getMessage()
+
+
+def test_the_address_of_a_request_to_others_is_not_logged() -> None:
+    steps = """
+        import logging
+        from tapwire_contracts.logs import set_up_logs
+        set_up_logs("core")
+        logging.getLogger("httpx").info("POST https://hooks.example/a-secret")
+        logging.getLogger("httpx").warning("told")
+        logging.getLogger("tapwire_core").info("said")
+    """
+    said = subprocess.run([sys.executable, "-c", dedent(steps)], capture_output=True, text=True, check=True).stderr
+
+    assert [line.rpartition(" ")[2] for line in said.splitlines()] == ["told", "said"]
