@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tapwire_core.db.engine import Database
-from tapwire_core.domain.payments import ProviderPayment
+from tapwire_core.domain.payment_facts import ProviderPayment
 from tapwire_core.payment_providers.simulated import PAGE_PATH, SimulatedProvider
 from tapwire_core.payment_providers.stripe_checkout import StripeCheckout, open_stripe
 from tapwire_core.services import guest_pages, payments

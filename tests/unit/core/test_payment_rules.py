@@ -10,16 +10,8 @@ from tapwire_contracts.reasons import IncidentKind
 from tapwire_core.domain.actor import CORE
 from tapwire_core.domain.changes import Changes
 from tapwire_core.domain.closed_sets import Account, PaymentStatus, ReturnCause, ReturnStatus
-from tapwire_core.domain.payments import (
-    KnownReturn,
-    Moved,
-    PaymentFacts,
-    ProviderPayment,
-    ProviderReturn,
-    is_same_payment,
-    refunds_at_check_out,
-    take_in,
-)
+from tapwire_core.domain.payment_facts import KnownReturn, Moved, PaymentFacts, ProviderPayment, ProviderReturn
+from tapwire_core.domain.payments import is_same_payment, refunds_at_check_out, take_in
 
 PAYMENT_ID, GUEST_ID = uuid4(), uuid4()
 PAID_MINOR = 20_00

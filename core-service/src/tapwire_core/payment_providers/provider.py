@@ -8,7 +8,7 @@ from uuid import UUID
 from msgspec import Struct
 
 from tapwire_core.domain.closed_sets import PaymentProviderName
-from tapwire_core.domain.payments import ProviderPayment
+from tapwire_core.domain.payment_facts import ProviderPayment
 from tapwire_core.errors import DomainError, Invalid
 
 

@@ -22,7 +22,7 @@ from tapwire_core.db.store import Store
 from tapwire_core.db.writes import payment_simulation as writes
 from tapwire_core.db.writes.payment_simulation import KeptCheckout
 from tapwire_core.domain.closed_sets import PaymentProviderName, PaymentStatus, ReturnCause
-from tapwire_core.domain.payments import ProviderPayment, ProviderReturn
+from tapwire_core.domain.payment_facts import ProviderPayment, ProviderReturn
 from tapwire_core.errors import NotFound
 from tapwire_core.payment_providers.provider import (
     BegunPayment,

@@ -15,7 +15,7 @@ from msgspec.structs import replace
 
 from tapwire_contracts.currencies import CURRENCY_DIGITS
 from tapwire_core.domain.closed_sets import PaymentProviderName, PaymentStatus, ReturnCause
-from tapwire_core.domain.payments import ProviderPayment, ProviderReturn
+from tapwire_core.domain.payment_facts import ProviderPayment, ProviderReturn
 from tapwire_core.payment_providers.provider import (
     BegunPayment,
     Notification,

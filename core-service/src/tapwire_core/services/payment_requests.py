@@ -17,7 +17,7 @@ from tapwire_core.db.engine import Database
 from tapwire_core.db.failures import is_database_unavailable
 from tapwire_core.db.writes.payments import AskedPayment, DueRefund, OpenedPayment
 from tapwire_core.domain.closed_sets import PaymentStatus, ReturnCause
-from tapwire_core.domain.payments import ProviderPayment, ProviderReturn
+from tapwire_core.domain.payment_facts import ProviderPayment, ProviderReturn
 from tapwire_core.payment_providers.provider import PaymentProvider, ProviderUnavailable, WantedPayment
 from tapwire_core.services import payments
 from tapwire_core.services.payments import TakenIn

@@ -18,13 +18,8 @@ from tapwire_core.db.writes.visits import lock_visit
 from tapwire_core.domain.actor import CORE, Actor
 from tapwire_core.domain.changes import Changes
 from tapwire_core.domain.closed_sets import Account, PaymentProviderName, VisitStatus
-from tapwire_core.domain.payments import (
-    PaymentChanges,
-    ProviderPayment,
-    is_same_payment,
-    refunds_at_check_out,
-    refuse,
-)
+from tapwire_core.domain.payment_facts import PaymentChanges, ProviderPayment
+from tapwire_core.domain.payments import is_same_payment, refunds_at_check_out, refuse
 from tapwire_core.domain.payments import take_in as take_in_by_rule
 from tapwire_core.errors import Refused
 from tapwire_core.services.guest_pages import find_guest, unknown_page

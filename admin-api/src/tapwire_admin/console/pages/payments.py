@@ -24,7 +24,7 @@ from tapwire_contracts.reasons import Locale
 from tapwire_core.db.views.guests import get_guest
 from tapwire_core.db.views.payments import list_payments
 from tapwire_core.domain.closed_sets import PaymentStatus
-from tapwire_core.domain.payments import ProviderPayment
+from tapwire_core.domain.payment_facts import ProviderPayment
 from tapwire_core.errors import DomainError, NotFound
 from tapwire_core.payment_providers.simulated import PAGE_PATH, Press, SimulatedProvider
 from tapwire_core.services.guest_pages import TOKEN_LENGTH

@@ -13,7 +13,7 @@ from tapwire_core.db.engine import Database
 from tapwire_core.db.tables import MoneyMovement, PaymentReturn
 from tapwire_core.db.views.queries import FIRST_PAGE, Page, PageRequest, age_ms, read_all, read_page, table
 from tapwire_core.domain.closed_sets import Account, PaidBy
-from tapwire_core.domain.payments import REVERSALS
+from tapwire_core.domain.payment_facts import REVERSALS
 
 movements: Final = table(MoneyMovement)
 returns: Final = table(PaymentReturn)

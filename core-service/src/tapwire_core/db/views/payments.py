@@ -12,7 +12,7 @@ from tapwire_core.db.tables import Guest, Payment, PaymentReturn
 from tapwire_core.db.views.guests import full_name
 from tapwire_core.db.views.queries import FIRST_PAGE, Page, PageRequest, read_page, table
 from tapwire_core.domain.closed_sets import PaymentProviderName, PaymentStatus, ReturnStatus
-from tapwire_core.domain.payments import REVERSALS
+from tapwire_core.domain.payment_facts import REVERSALS
 
 payments: Final = table(Payment)
 returns: Final = table(PaymentReturn)

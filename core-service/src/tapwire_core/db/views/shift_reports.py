@@ -23,7 +23,7 @@ from tapwire_core.db.views.shift_cash import OUTSIDE_TILL, ShiftCash, sum_up_cas
 from tapwire_core.db.views.tax import tax_of_sales
 from tapwire_core.db.views.volumes import LostVolumes, volume_field
 from tapwire_core.domain.closed_sets import Account
-from tapwire_core.domain.payments import REVERSALS
+from tapwire_core.domain.payment_facts import REVERSALS
 from tapwire_core.domain.tax import TaxRow
 
 shifts: Final = table(Shift)

@@ -13,7 +13,7 @@ from msgspec import Struct
 from tapwire_core.db.store import Store
 from tapwire_core.db.writes.rows import as_struct
 from tapwire_core.domain.closed_sets import PaymentStatus
-from tapwire_core.domain.payments import PaymentChanges, PaymentFacts, ProviderPayment, ReturnWritten
+from tapwire_core.domain.payment_facts import PaymentChanges, PaymentFacts, ProviderPayment, ReturnWritten
 
 ASK_WITHIN: Final = timedelta(minutes=15)
 """Longest wait between two questions about a payment; one that lies further ahead was set before the clock was set back."""
