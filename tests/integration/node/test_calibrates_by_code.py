@@ -12,11 +12,11 @@ from tapwire_admin.app import create_app
 from tapwire_core.db.engine import Database
 from tapwire_core.db.tables import User
 from tapwire_core.services.calibrations import issue_calibration_code
+from tapwire_demo.processes import free_port
 from tapwire_node.commands.admin_api import AdminApi, ApiUnusable
 from tapwire_node.commands.calibrate import BookedCalibration, MeasuredPour, Measurement, book, calibration_door, measurement_of
 from tapwire_node.commands.terminal import Terminal
 from tapwire_node.settings import load_settings
-from tests.integration.rest.test_process import free_port
 from tests.venue import OPERATOR, Venue
 
 MEASURED = Measurement(reference_ml=1_000, metered_ml=1_020, pulses_per_liter=450)

@@ -17,12 +17,12 @@ from tapwire_core.broker.tap_toml import DevicesBroker
 from tapwire_core.db.engine import Database
 from tapwire_core.services.devices import is_secret_of
 from tapwire_core.services.pairings import MAX_OPEN_PAIRINGS, accept_pairing, begin_pairing
+from tapwire_demo.processes import free_port
 from tapwire_node.commands.admin_api import ApiUnreachable
 from tapwire_node.commands.big_letters import GLYPHS, big_letters
 from tapwire_node.commands.pairing_api import PairingApi, PairingRefused
 from tapwire_node.settings import broker_addresses, load_settings
 from tests.integration.node.person import Tool
-from tests.integration.rest.test_process import free_port
 from tests.shipped_broker import run
 from tests.venue import OPERATOR
 

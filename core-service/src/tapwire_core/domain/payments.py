@@ -8,12 +8,19 @@ from collections.abc import Iterable
 from typing import Final
 from uuid import UUID, uuid5
 
-from msgspec import Struct
-
 from tapwire_contracts.reasons import AuditAction, IncidentKind, Resolution
 from tapwire_core.domain.changes import Changes
-from tapwire_core.domain.payment_facts import ProviderReturn, ProviderPayment, KnownReturn, PaymentFacts, ReturnWritten, PaymentChanges, REVERSALS, UNBOOKED
 from tapwire_core.domain.closed_sets import Account, PaymentStatus, ReturnCause, ReturnStatus
+from tapwire_core.domain.payment_facts import (
+    REVERSALS,
+    UNBOOKED,
+    KnownReturn,
+    PaymentChanges,
+    PaymentFacts,
+    ProviderPayment,
+    ProviderReturn,
+    ReturnWritten,
+)
 
 WON_BACK: Final = "The provider gave the money back."
 
