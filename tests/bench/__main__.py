@@ -7,7 +7,9 @@ further core workers bring, `--only least` how near Tapwire comes to the least S
 import argparse
 import asyncio
 import shutil
-from typing import Final
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
 
 import uvloop
 
@@ -33,14 +35,11 @@ PACED_TAPS: Final = 16
 WATCHED_TAPS: Final = 50
 WATCHED_AT_LEAST_S: Final = 20.0
 SCREEN: Final = "screen"
-LIMITS: Final = "limits"
 LIMITS_AT_LEAST_S: Final = 18.0
 LEAST_SHARE: Final = 0.3
 """Of a measurement's time: there are five turns of nine."""
 WARM_UP_S: Final = 1.0
 """Of a core that was just started."""
-WORKERS: Final = "workers"
-LEAST: Final = "least"
 WORKERS_AT_LEAST_S: Final = 9.0
 STEPS: Final = 12 + len(TAPS)
 """Of a whole run."""
@@ -150,6 +149,22 @@ async def measure_workers(stage: Stage, seconds: float, steps: Steps) -> WorkerT
     return await workers(stage, max(seconds, WORKERS_AT_LEAST_S))
 
 
+@dataclass(frozen=True)
+class Alone:
+    """What can be measured alone, how many taps it takes, and how it reads."""
+
+    taps: int
+    measure: Callable[[Stage, float, Steps], Awaitable[Any]]
+    rows: Callable[[Any], Mapping[str, str]]
+
+
+ALONE: Final[Mapping[str, Alone]] = {
+    "limits": Alone(1, measure_limits, limit_row),
+    "workers": Alone(WORKER_TAPS, measure_workers, worker_rows),
+    "least": Alone(max(LEAST_COUNTS), measure_least, least_rows),
+}
+
+
 async def measure_screen(seconds: float, steps: Steps) -> ScreenFigures | None:
     """The console in a browser, at a venue of its own: with as many taps as are watched. Needs Chromium."""
     if not has_chromium():
@@ -166,22 +181,12 @@ async def main() -> None:
     arguments = parser().parse_args()
     with progress_line() as advance:
         steps, figures = Steps(advance), None
-        if arguments.only == LIMITS:
-            async with open_stage(1) as stage:
+        if arguments.only in ALONE:
+            alone = ALONE[arguments.only]
+            async with open_stage(alone.taps) as stage:
                 await stage.start_cores(1)
-                turns = await measure_limits(stage, arguments.seconds, steps)
-            print("\n".join(f"{name}: {value}" for name, value in limit_row(turns).items()))
-            return
-        if arguments.only == LEAST:
-            async with open_stage(max(LEAST_COUNTS)) as stage:
-                await stage.start_cores(1)
-                least = await measure_least(stage, arguments.seconds, steps)
-            print("\n".join(f"{name}: {value}" for name, value in least_rows(least).items()))
-            return
-        if arguments.only == WORKERS:
-            async with open_stage(WORKER_TAPS) as stage:
-                by_workers = await measure_workers(stage, arguments.seconds, steps)
-            print("\n".join(f"{name}: {value}" for name, value in worker_rows(by_workers).items()))
+                rows = alone.rows(await alone.measure(stage, arguments.seconds, steps))
+            print("\n".join(f"{name}: {value}" for name, value in rows.items()))
             return
         screen = await measure_screen(arguments.seconds, steps)
         if arguments.only != SCREEN:
@@ -208,7 +213,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--steady", type=float, default=60.0, help="seconds of the run that shows whether it gets slower")
     made.add_argument("--reports", type=int, default=10_000, help="in the backlog")
     made.add_argument("--rows", type=int, default=1_000_000, help="of history in each table")
-    made.add_argument("--only", choices=[SCREEN, LIMITS, WORKERS, LEAST], help="measure nothing else")
+    made.add_argument("--only", choices=[SCREEN, *ALONE], help="measure nothing else")
     made.add_argument("--docs", action="store_true", help="write docs/figures and the chart, and fill the pages")
     return made
 
