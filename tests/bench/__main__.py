@@ -88,9 +88,9 @@ async def measure(stage: Stage, arguments: argparse.Namespace, screen: ScreenFig
     recovery_s = await sections.recovery_s(stage)
     limits = await measure_limits(stage, seconds, steps)
     steps.say(f"{arguments.rows:,} pours of history")
-    young = await sections.quickest(stage, 1, seconds)
+    young = await sections.quickest(stage, 1, 2 * seconds)
     await sections.grow(stage, arguments.rows)
-    old = await sections.quickest(stage, 1, seconds)
+    old = await sections.quickest(stage, 1, 2 * seconds)
     steps.say("a node")
     stage.end_cores()  # what answers the node is ours, and leaves its presence behind
     node = await sections.node(stage)

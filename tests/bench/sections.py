@@ -38,7 +38,7 @@ HISTORY: Final = 10_000
 WINDOW_MINUTES: Final = 720
 TURNS: Final = 6
 TURN_RATE: Final = 25.0
-TRIES: Final = 3
+TRIES: Final = 6
 PARTS: Final = 5
 """Of the long run."""
 NODE_POURS: Final = 12
