@@ -13,8 +13,6 @@ from tapwire_contracts.unsafe_text import UNSAFE_IN_A_LINE
 
 FORMAT_VARIABLE: Final = "TAPWIRE_LOG_FORMAT"
 FORMATS: Final = ("text", "json")
-TALKATIVE: Final = ("httpx",)
-"""Libraries that log each request with its whole address, which may be a secret: a webhook's is. We say what became of it."""
 _FACTS: Final = "tapwire_facts"
 _UNSAFE: Final = re.compile(f"[{UNSAFE_IN_A_LINE}]")
 
@@ -35,8 +33,8 @@ def set_up_logs(source: str) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLine(source) if log_format == "json" else TextLine(source))
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
-    for library in TALKATIVE:
-        logging.getLogger(library).setLevel(logging.WARNING)
+    # it logs each request with its whole address, which may be a secret: a webhook's is. We say what became of it.
+    logging.getLogger("httpx").setLevel(logging.WARNING)
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
     logging._srcfile = None  # the HOWTO has no other name for where in the source a line was logged
 
