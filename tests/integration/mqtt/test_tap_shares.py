@@ -76,6 +76,36 @@ async def pours(venue: Venue) -> int:
     return found
 
 
+def owner(venue: Venue, *others: str) -> str:
+    """The name of a worker to which the venue's tap belongs, and not to these others."""
+    return next(name for name in map(str, range(1_000)) if decides(name, others, str(venue.tap.path)))
+
+
+@asynccontextmanager
+async def announced(venue: Venue, name: str) -> AsyncIterator[None]:
+    """A worker in the database while the block runs; it hears no device."""
+
+    async def announce() -> None:
+        while True:
+            await announce_worker(venue.db, name)
+            await asyncio.sleep(TAKEOVER_MS / 4000)
+
+    announcing = asyncio.create_task(announce())
+    try:
+        yield
+    finally:
+        await end_tasks(announcing)
+
+
+@asynccontextmanager
+async def presence(broker: EmbeddedBroker, name: str) -> AsyncIterator[None]:
+    """A worker's presence at the broker while the block runs; then it is cleared, as its will does."""
+    async with make_client(broker.url("core"), broker.protocol) as client:
+        await client.publish(core_state_topic(name), b"{}", qos=1, retain=True)
+        yield
+        await client.publish(core_state_topic(name), b"", qos=1, retain=True)
+
+
 async def test_each_question_is_decided_by_the_one_worker_that_its_tap_belongs_to(
     venue: Venue, broker: EmbeddedBroker, tap: MqttTap
 ) -> None:
@@ -96,9 +126,8 @@ async def test_a_question_that_nobody_took_is_asked_again_and_then_answered(
     venue: Venue, broker: EmbeddedBroker, tap: MqttTap
 ) -> None:
     ann = await venue.guest(balance_minor=300_00)
-    dead = next(name for name in map(str, range(1_000)) if decides(name, {"core-one", "core-two"}, str(venue.tap.path)))
-    async with workers_at(venue, broker, "core-one", "core-two"), presence(broker, dead):
-        announcing = asyncio.create_task(_keep_announcing(venue, dead))
+    dead = owner(venue, "core-one", "core-two")
+    async with workers_at(venue, broker, "core-one", "core-two"), presence(broker, dead), announced(venue, dead):
         await asyncio.sleep(TAKEOVER_MS / 1000)
         question = venue.tap.question(ann.card_uid)
         await tap.send("card", question)
@@ -106,23 +135,15 @@ async def test_a_question_that_nobody_took_is_asked_again_and_then_answered(
         assert not [said for said in tap.commands if said["type"] == "pour_authorized"], "it belongs to a worker that hears nothing"
 
         await ask(tap, question)
-        await end_tasks(announcing)
     assert await pours(venue) == 1
     await venue.books_balance()
-
-
-async def _keep_announcing(venue: Venue, name: str) -> None:
-    """A worker that is cut off from the devices, but not from the database."""
-    while True:
-        await announce_worker(venue.db, name)
-        await asyncio.sleep(TAKEOVER_MS / 4000)
 
 
 async def test_the_taps_of_a_worker_that_died_belong_to_the_others_after_the_takeover_time(
     venue: Venue, broker: EmbeddedBroker, tap: MqttTap
 ) -> None:
     ann = await venue.guest(balance_minor=300_00)
-    dead = next(name for name in map(str, range(1_000)) if decides(name, {"core-one"}, str(venue.tap.path)))
+    dead = owner(venue, "core-one")
     async with workers_at(venue, broker, "core-one"), presence(broker, dead):
         await announce_worker(venue.db, dead)
         await asyncio.sleep(TAKEOVER_MS * 2 / 1000)
@@ -135,9 +156,8 @@ async def test_a_worker_that_was_killed_leaves_its_taps_as_soon_as_the_broker_sa
     venue: Venue, broker: EmbeddedBroker, tap: MqttTap
 ) -> None:
     ann = await venue.guest(balance_minor=300_00)
-    killed = next(name for name in map(str, range(1_000)) if decides(name, {"core-one"}, str(venue.tap.path)))
-    async with workers_at(venue, broker, "core-one"):
-        announcing = asyncio.create_task(_keep_announcing(venue, killed))
+    killed = owner(venue, "core-one")
+    async with workers_at(venue, broker, "core-one"), announced(venue, killed):
         async with presence(broker, killed):
             await asyncio.sleep(TAKEOVER_MS / 1000)
             await tap.send("card", venue.tap.question(ann.card_uid))
@@ -147,28 +167,16 @@ async def test_a_worker_that_was_killed_leaves_its_taps_as_soon_as_the_broker_sa
 
         await tap.send("card", venue.tap.question(ann.card_uid))
         await tap.command("pour_authorized")
-        await end_tasks(announcing)
 
 
 async def test_a_worker_that_starts_after_another_was_killed_decides_at_once(
     venue: Venue, broker: EmbeddedBroker, tap: MqttTap
 ) -> None:
     ann = await venue.guest(balance_minor=300_00)
-    killed = next(name for name in map(str, range(1_000)) if decides(name, {"core-one"}, str(venue.tap.path)))
-    announcing = asyncio.create_task(_keep_announcing(venue, killed))
-    async with workers_at(venue, broker, "core-one"):
+    killed = owner(venue, "core-one")
+    async with announced(venue, killed), workers_at(venue, broker, "core-one"):
         await tap.send("card", venue.tap.question(ann.card_uid))
         await tap.command("pour_authorized")
-        await end_tasks(announcing)
-
-
-@asynccontextmanager
-async def presence(broker: EmbeddedBroker, name: str) -> AsyncIterator[None]:
-    """A worker's presence at the broker while the block runs; then it is cleared, as its will does."""
-    async with make_client(broker.url("core"), broker.protocol) as client:
-        await client.publish(core_state_topic(name), b"{}", qos=1, retain=True)
-        yield
-        await client.publish(core_state_topic(name), b"", qos=1, retain=True)
 
 
 async def test_two_workers_that_both_decide_give_one_grant_and_one_verdict(
