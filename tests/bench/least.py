@@ -17,6 +17,7 @@ import asyncpg
 from msgspec import Struct
 
 from tapwire_demo.postgres import EmbeddedPostgres
+from tests.bench.meters import ratio_by_turns
 
 DATABASE: Final = "least"
 COUNTS: Final = (1, 16, 64)
@@ -84,15 +85,11 @@ class LeastTurns(Struct, frozen=True):
 
     def ratio(self, taps: int) -> float:
         """The median of each turn's rate of Tapwire over that of the least SQL."""
-        return _ratio(self.ours[taps], self.least[taps])
+        return ratio_by_turns(self.ours[taps], self.least[taps])
 
     def bare_ratio(self, taps: int) -> float:
         """The same of Tapwire over the core that decides nothing."""
-        return _ratio(self.ours[taps], self.bare[taps])
-
-
-def _ratio(rates: list[float], over: list[float]) -> float:
-    return round(statistics.median(rate / other for rate, other in zip(rates, over, strict=True)), 2)
+        return ratio_by_turns(self.ours[taps], self.bare[taps])
 
 
 async def against_least(postgres: EmbeddedPostgres, seconds: float, bare: Measure, ours: Measure) -> LeastTurns:

@@ -1,5 +1,6 @@
 """Processor time of processes, and statistics of latencies."""
 
+import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -49,3 +50,8 @@ class Spread:
 def cpu_between(before: Mapping[str, Use], after: Mapping[str, Use], count: int) -> dict[str, float]:
     """Processor time that each took for one of `count`, in milliseconds."""
     return {name: round((after[name].cpu_s - before[name].cpu_s) * 1_000 / max(count, 1), 2) for name in after}
+
+
+def ratio_by_turns(values: Iterable[float], others: Iterable[float], digits: int = 2) -> float:
+    """The median of each turn's value over the other one of the same turn."""
+    return round(statistics.median(value / other for value, other in zip(values, others, strict=True)), digits)

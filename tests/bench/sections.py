@@ -3,7 +3,6 @@
 import asyncio
 import os
 import signal
-import statistics
 import tempfile
 import time
 from collections.abc import Awaitable, Callable
@@ -24,7 +23,7 @@ from tapwire_node.runtime.tap_node import running_node
 from tapwire_node.settings import Settings
 from tests.bench.limit import pgbench_cycles_per_s
 from tests.bench.load import POUR_ML, Plan
-from tests.bench.meters import Spread, cpu_between
+from tests.bench.meters import Spread, cpu_between, ratio_by_turns
 from tests.bench.stage import Place, Stage
 from tests.integration.node.rig import CARD, WAIT_S, Rig, core_at, tap_settings
 from tests.mqtt_tap import MqttTap, connect_tap
@@ -160,8 +159,7 @@ class LimitTurns(Struct, frozen=True):
     @property
     def ratio(self) -> float:
         """The median of each turn's p50 with a limit over that without one right before or after it."""
-        pairs = zip(self.without_ms, self.limited_ms, strict=True)
-        return round(statistics.median(limited / without for without, limited in pairs), 3)
+        return ratio_by_turns(self.limited_ms, self.without_ms, digits=3)
 
 
 async def serving_limit(stage: Stage, seconds: float) -> LimitTurns:

@@ -7,6 +7,7 @@ from typing import Final
 from msgspec import Struct
 
 from tests.bench.load import Measured, Plan
+from tests.bench.meters import ratio_by_turns
 from tests.bench.stage import Stage, carry_out
 
 COUNTS: Final = (1, 2, 3)
@@ -24,8 +25,7 @@ class WorkerTurns(Struct, frozen=True):
 
     def ratio(self, workers: int) -> float:
         """The median of each turn's rate with so many workers over that with one in the same turn."""
-        pairs = zip(self.cycles_per_s[workers], self.cycles_per_s[1], strict=True)
-        return round(statistics.median(several / one for several, one in pairs), 2)
+        return ratio_by_turns(self.cycles_per_s[workers], self.cycles_per_s[1])
 
 
 async def workers(stage: Stage, seconds: float) -> WorkerTurns:
