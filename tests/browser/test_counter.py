@@ -220,8 +220,11 @@ async def test_the_night_is_closed_in_five_clicks_with_nine_guests_here_and_a_dr
 
 
 async def many_beverages(api: Api) -> str:
-    """Make so many beverages that a list of choices has a search; returns the name that each has before its number, from 0 on."""
-    name = f"Amber {uuid4().hex[:6]}"
+    """Make so many beverages that a list of choices has a search; returns the name that each has before its number, from 0 on.
+
+    The name begins with the last number: all of them are found by it.
+    """
+    name = f"Amber {MORE_THAN_SHOWN - 1}{uuid4().hex[:5]}"
     for number in range(MORE_THAN_SHOWN):
         await api.make("/api/beverages", {"name": f"{name} {number}", "sell_price_per_liter_minor": PRICE_MINOR})
     return name

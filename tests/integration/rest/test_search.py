@@ -1,5 +1,6 @@
 """Search: people by name in any order, number in any spelling, or card; one search over everything."""
 
+import re
 from typing import Any
 from uuid import uuid4
 
@@ -82,3 +83,40 @@ async def test_among_five_thousand_guests_the_search_shows_the_first_and_counts_
 
     found = await search_everything(db, "silva mar")
     assert (len(found.guests.items), found.guests.more) == (6, 194)
+
+
+async def test_a_guest_whose_name_is_typed_whole_is_shown_before_those_whose_name_begins_so(rest: Rest, venue: Venue) -> None:
+    for name in ("Al", *(f"Al{letter}" for letter in "abcdefghi")):
+        guest = done(await rest.operator.post("/api/guests", json={"first_name": name, "age_checked": True}), 201)
+        done(await rest.operator.post("/api/visits", json={"venue_id": "bar", "guest_id": guest["guest_id"]}), 201)
+    opened = "INSERT INTO incidents (incident_id, kind, cause, venue_id) VALUES ($1, 'keg_overdrawn', '', 'bar')"
+    incident_id = uuid4()
+    await venue.db.pool.execute(opened, incident_id)
+
+    oldest = done(await rest.operator.get("/api/guests", params={"search": "al", "sort": "asc"}))["items"]
+
+    assert (await names(rest, "al"))[:2] == ["Al", "Ali"]
+    assert [guest["first_name"] for guest in oldest][:2] == ["Al", "Ala"]
+    assert await shows(rest, "/check-in/guests?search=al", "Al")
+    assert await shows(rest, f"/attention/{incident_id}/visits?search=al", "Al")
+
+
+async def test_a_beverage_whose_word_is_typed_whole_is_shown_before_those_that_begin_so(rest: Rest, venue: Venue) -> None:
+    for name in (*(f"Amber 8{number}" for number in range(9)), "Zesty Amber 8"):
+        sold = {"name": name, "sell_price_per_liter_minor": 500}
+        beverage = done(await rest.engineer.post("/api/beverages", json=sold), 201)
+        keg = {"venue_id": "bar", "beverage_id": beverage["beverage_id"], "initial_volume_ml": 30_000}
+        done(await rest.engineer.post("/api/kegs", json=keg), 201)
+
+    everything = done(await rest.operator.get("/api/search", params={"q": "amber 8", "limit": 1}))
+
+    assert everything["kegs"]["items"][0]["beverage_name"] == "Zesty Amber 8"
+    assert await shows(rest, "/stock/new-keg/beverages?search=amber 8", "Zesty Amber 8")
+    assert await shows(rest, "/taps/bar/left/kegs?search=amber 8", "Zesty Amber 8")
+
+
+async def shows(rest: Rest, part: str, text: str) -> bool:
+    """True if a part of the console has this text for itself, among what it shows of many."""
+    shown = await rest.engineer.get(part, headers={"Cookie": "tapwire_venue=bar"})
+    assert shown.status_code == 200, shown.text
+    return re.search(rf">\s*{text}\s*<", shown.text) is not None

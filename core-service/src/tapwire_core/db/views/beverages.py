@@ -11,7 +11,8 @@ from sqlalchemy.dialects.postgresql import aggregate_order_by
 from tapwire_core.db.engine import Database
 from tapwire_core.db.tables import Beverage, BeverageName
 from tapwire_core.db.views.queries import FIRST_PAGE, Page, PageRequest, read_one, read_page, table
-from tapwire_core.db.views.search_ids import beverages_found
+from tapwire_core.db.views.search_ids import beverages_found, has_whole_words
+from tapwire_core.domain.closed_sets import SearchNoun
 from tapwire_core.domain.search import query_of
 
 beverages: Final = table(Beverage)
@@ -37,12 +38,14 @@ class BeverageView(Struct, frozen=True):
 async def list_beverages(
     db: Database, *, archived: bool = False, search: str | None = None, page: PageRequest = FIRST_PAGE
 ) -> Page[BeverageView]:
-    """Beverages by name: those on sale, or the archived ones; with `search` those that it finds."""
+    """Beverages by name: those on sale, or the archived ones; with `search` those that it finds, whole words first."""
     of_interest = beverages.c.archived_at.is_not(None) if archived else beverages.c.archived_at.is_(None)
-    order = [beverages.c.name, beverages.c.beverage_id]
+    order: list[ColumnElement[Any]] = [beverages.c.name, beverages.c.beverage_id]
     statement = _beverages(db).where(of_interest)
     if search is not None:
-        statement = statement.where(beverages.c.beverage_id.in_(beverages_found(query_of(search))))
+        query = query_of(search)
+        statement = statement.where(beverages.c.beverage_id.in_(beverages_found(query)))
+        order.insert(0, 1 - has_whole_words(SearchNoun.BEVERAGE, beverages.c.beverage_id, query))
     return await read_page(db, statement, BeverageView, order, page)
 
 

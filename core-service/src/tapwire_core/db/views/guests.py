@@ -12,8 +12,8 @@ from sqlalchemy import ARRAY, ColumnElement, Integer, Select, Text, case, cast, 
 from tapwire_core.db.engine import Database
 from tapwire_core.db.tables import Card, Guest, Venue, Visit
 from tapwire_core.db.views.queries import FIRST_PAGE, Page, PageRequest, read_one, read_page, table, with_items
-from tapwire_core.db.views.search_ids import guests_found, guests_with_phone
-from tapwire_core.domain.closed_sets import CardStatus
+from tapwire_core.db.views.search_ids import guests_found, guests_with_phone, has_whole_words
+from tapwire_core.domain.closed_sets import CardStatus, SearchNoun
 from tapwire_core.domain.names import ERASED_GUEST, mask_phone
 from tapwire_core.domain.search import query_of
 
@@ -72,13 +72,20 @@ class GuestView(Struct, frozen=True, kw_only=True):
 async def list_guests(
     db: Database, *, search: str | None = None, phone: str | None = None, page: PageRequest = FIRST_PAGE
 ) -> Page[GuestView]:
-    """Guests, the newest first, as far as they match `search` and have exactly this `phone`."""
+    """Guests, the newest first, as far as they match `search` and have exactly this `phone`.
+
+    With `search` and no `sort` those that have the typed words whole come first.
+    """
     statement = _guests(db)
+    order: list[ColumnElement[Any]] = [guests.c.created_at, guests.c.guest_id]
     if phone is not None:
         statement = statement.where(guests.c.guest_id.in_(guests_with_phone(phone)))
     if search is not None:
-        statement = statement.where(guests.c.guest_id.in_(guests_found(query_of(search))))
-    return await read_page(db, statement, GuestView, [guests.c.created_at, guests.c.guest_id], page, newest_first=True)
+        query = query_of(search)
+        statement = statement.where(guests.c.guest_id.in_(guests_found(query)))
+        if page.sort is None:
+            order.insert(0, has_whole_words(SearchNoun.GUEST, guests.c.guest_id, query))
+    return await read_page(db, statement, GuestView, order, page, newest_first=True)
 
 
 async def get_guest(db: Database, guest_id: UUID) -> GuestView | None:

@@ -6,13 +6,13 @@ from typing import Any, Final
 from uuid import UUID
 
 from msgspec import Struct
-from sqlalchemy import Integer, Select, case, cast, select
+from sqlalchemy import ColumnElement, Integer, Select, case, cast, select
 
 from tapwire_core.db.engine import Database
 from tapwire_core.db.tables import Beverage, Keg, StockMovement, Tap
 from tapwire_core.db.views.queries import FIRST_PAGE, Page, PageRequest, read_all, read_one, read_page, table
-from tapwire_core.db.views.search_ids import beverages_found
-from tapwire_core.domain.closed_sets import KegFinish, KegStatus
+from tapwire_core.db.views.search_ids import beverages_found, has_whole_words
+from tapwire_core.domain.closed_sets import KegFinish, KegStatus, SearchNoun
 from tapwire_core.domain.search import query_of
 
 taps: Final = table(Tap)
@@ -64,13 +64,16 @@ async def list_free_kegs(
 ) -> Page[KegView]:
     """A venue's kegs that can be connected, the oldest first; those of the beverage `first` before all others.
 
-    With `search` those whose beverage it finds.
+    With `search` those whose beverage it finds, whole words first of all.
     """
     statement = _free_kegs().where(kegs.c.venue_id == venue_id)
-    if search is not None:
-        statement = statement.where(kegs.c.beverage_id.in_(beverages_found(query_of(search))))
     rank = cast(case((kegs.c.beverage_id == first, 0), else_=1), Integer)
-    return await read_page(db, statement, KegView, [rank, kegs.c.created_at, kegs.c.keg_id], page)
+    order: list[ColumnElement[Any]] = [rank, kegs.c.created_at, kegs.c.keg_id]
+    if search is not None:
+        query = query_of(search)
+        statement = statement.where(kegs.c.beverage_id.in_(beverages_found(query)))
+        order.insert(0, 1 - has_whole_words(SearchNoun.BEVERAGE, kegs.c.beverage_id, query))
+    return await read_page(db, statement, KegView, order, page)
 
 
 async def get_keg(db: Database, keg_id: UUID) -> KegView | None:

@@ -9,13 +9,13 @@ from uuid import UUID
 
 import msgspec
 from msgspec import Struct
-from sqlalchemy import ColumnElement, Integer, Select, Text, Uuid, and_, cast, func, or_, select
+from sqlalchemy import ColumnElement, Integer, Select, Text, and_, cast, func, or_, select
 
 from tapwire_core.db.engine import Database
 from tapwire_core.db.tables import Beverage, Card, Guest, Keg, Tap, Visit
 from tapwire_core.db.views.guests import full_name
 from tapwire_core.db.views.queries import FIRST_PAGE, Page, PageRequest, read_page, table
-from tapwire_core.db.views.search_ids import begins, beverages_found, guests_found, ids_of
+from tapwire_core.db.views.search_ids import begins, beverages_found, guests_found, has_whole_words, ids_of
 from tapwire_core.domain.closed_sets import CardStatus, KegStatus, SearchNoun, VisitStatus
 from tapwire_core.domain.search import SearchQuery, query_of
 
@@ -142,14 +142,18 @@ async def list_found(db: Database, kind: SearchKind, text: str, page: PageReques
 
 
 def _seek_guests(query: SearchQuery) -> _Sought[GuestFound]:
-    exactly = ids_of(SearchNoun.GUEST, query.exact, Uuid())
     active = and_(visits.c.guest_id == guests.c.guest_id, visits.c.status == VisitStatus.ACTIVE.value)
     return _Sought(
         GuestFound,
         select(guests.c.guest_id, full_name().label("name"), guests.c.blocked, visits.c.visit_id.label("active_visit_id"))
         .outerjoin(visits, active)
         .where(or_(guests.c.guest_id.in_(guests_found(query)), guests.c.guest_id == query.identifier)),
-        (_last(visits.c.visit_id.is_(None)), _last(guests.c.guest_id.not_in(exactly)), _known_name(), guests.c.guest_id),
+        (
+            _last(visits.c.visit_id.is_(None)),
+            1 - has_whole_words(SearchNoun.GUEST, guests.c.guest_id, query),
+            _known_name(),
+            guests.c.guest_id,
+        ),
     )
 
 
@@ -186,6 +190,8 @@ def _seek_visits(query: SearchQuery) -> _Sought[VisitFound]:
 
 
 def _seek_taps(query: SearchQuery) -> _Sought[TapFound]:
+    by_beverage = has_whole_words(SearchNoun.BEVERAGE, kegs.c.beverage_id, query)
+    whole = func.greatest(has_whole_words(SearchNoun.TAP, taps.c.tap_path, query), by_beverage, type_=Integer)
     return _Sought(
         TapFound,
         select(
@@ -196,7 +202,7 @@ def _seek_taps(query: SearchQuery) -> _Sought[TapFound]:
         .outerjoin(kegs, kegs.c.keg_id == taps.c.keg_id)
         .outerjoin(beverages, beverages.c.beverage_id == kegs.c.beverage_id)
         .where(or_(taps.c.tap_path.in_(ids_of(SearchNoun.TAP, query.tsquery, Text())), _of_beverage(query))),
-        (taps.c.tap_path,),
+        (1 - whole, taps.c.tap_path),
     )
 
 
@@ -211,7 +217,13 @@ def _seek_kegs(query: SearchQuery) -> _Sought[KegFound]:
         .join(beverages, beverages.c.beverage_id == kegs.c.beverage_id)
         .outerjoin(taps, taps.c.keg_id == kegs.c.keg_id)
         .where(or_(_of_beverage(query), begins(cast(kegs.c.keg_id, Text), query), kegs.c.keg_id == query.identifier)),
-        (_last(taps.c.tap_path.is_(None)), _last(kegs.c.status == KegStatus.RETIRED.value), kegs.c.created_at, kegs.c.keg_id),
+        (
+            _last(taps.c.tap_path.is_(None)),
+            _last(kegs.c.status == KegStatus.RETIRED.value),
+            1 - has_whole_words(SearchNoun.BEVERAGE, kegs.c.beverage_id, query),
+            kegs.c.created_at,
+            kegs.c.keg_id,
+        ),
     )
 
 

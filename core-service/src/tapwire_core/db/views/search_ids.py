@@ -2,7 +2,7 @@
 
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Select, Uuid, cast, false, func, literal, select, union
+from sqlalchemy import ColumnElement, Integer, Select, Uuid, cast, false, func, literal, select, union
 from sqlalchemy.dialects.postgresql import TSQUERY
 
 from tapwire_core.db.engine import Database
@@ -42,6 +42,14 @@ def ids_of(noun: SearchNoun, tsquery: str | None, kind: Any) -> Select[Any]:
     """The ids of one noun's things that a tsquery finds; none without one. `kind`: the type of the id."""
     found = entries.c.words.bool_op("@@")(cast(literal(tsquery), TSQUERY)) if tsquery is not None else false()
     return select(cast(entries.c.id, kind).label("id")).where(entries.c.noun == noun.value, found)
+
+
+def has_whole_words(noun: SearchNoun, column: ColumnElement[Any], query: SearchQuery) -> ColumnElement[int]:
+    """1 for a thing that has all of a query's words whole, 0 for the others, to order by; `column` has the thing's id.
+
+    Without it nobody finds `Amber 8` among many that have a word beginning with 8: lists that show a few would end before it.
+    """
+    return cast(column.in_(ids_of(noun, query.exact, column.type)), Integer)
 
 
 def begins(column: ColumnElement[str], query: SearchQuery) -> ColumnElement[bool]:

@@ -14,8 +14,8 @@ from tapwire_core.db.engine import Database
 from tapwire_core.db.tables import Card, CheckOut, Guest, NodeStatus, Pour, Tap, Venue, Visit
 from tapwire_core.db.views.guests import full_name
 from tapwire_core.db.views.queries import FIRST_PAGE, Page, PageRequest, age_ms, number_in, read_all, read_one, read_page, table
-from tapwire_core.db.views.search_ids import begins, guests_found
-from tapwire_core.domain.closed_sets import CardStatus, PaymentMethod, VisitStatus
+from tapwire_core.db.views.search_ids import begins, guests_found, has_whole_words
+from tapwire_core.domain.closed_sets import CardStatus, PaymentMethod, SearchNoun, VisitStatus
 from tapwire_core.domain.search import query_of
 from tapwire_core.domain.serving_limits import Allowance
 
@@ -120,9 +120,10 @@ async def list_visits(
 ) -> Page[VisitView]:
     """Visits, the latest first; `stuck`: those that wait for a person (see `_is_stuck`), `stuck_first`: those before the others.
 
-    With `search` those that it finds, by their guest or their card.
+    With `search` those that it finds, by their guest or their card, guests with the typed words whole first.
     """
     statement = _visits(db)
+    order: list[ColumnElement[Any]] = [visits.c.opened_at, visits.c.visit_id]
     wanted = {"venue_id": venue_id, "guest_id": guest_id, "status": status.value if status else None}
     for column, value in wanted.items():
         if value is not None:
@@ -132,8 +133,10 @@ async def list_visits(
     if search is not None:
         query = query_of(search)
         statement = statement.where(or_(visits.c.guest_id.in_(guests_found(query)), begins(visits.c.card_uid, query)))
-    first = [cast(func.coalesce(_is_stuck(db), False), Integer)] if stuck_first else []
-    return await read_page(db, statement, VisitView, [*first, visits.c.opened_at, visits.c.visit_id], page, newest_first=True)
+        order.insert(0, has_whole_words(SearchNoun.GUEST, visits.c.guest_id, query))
+    if stuck_first:
+        order.insert(0, cast(func.coalesce(_is_stuck(db), False), Integer))
+    return await read_page(db, statement, VisitView, order, page, newest_first=True)
 
 
 async def get_visit(db: Database, visit_id: UUID) -> VisitView | None:
