@@ -1,9 +1,10 @@
 """Batches of decisions, and their order."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from types import SimpleNamespace
-from typing import Any, Final
+from typing import Any, Final, Self
 
 import pytest
 
@@ -25,8 +26,13 @@ class Database:
         """Let a decision be made, now or when it comes."""
         self._gates.setdefault(name, asyncio.Event()).set()
 
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Self]:
+        """Nothing is rolled back."""
+        yield self
+
     async def decide(self, _: object, decisions: Sequence[Any], wait_ms: int) -> list[str]:
-        """Stands for `make_decisions`."""
+        """Stands for `decide_together` and `make_decisions`."""
         if len(decisions) > 1:
             raise ValueError("not together")
         name = decisions[0].name
@@ -42,7 +48,8 @@ def decision(tap: str, name: str) -> Any:
 
 async def test_a_tap_is_in_one_transaction_at_a_time_also_after_a_batch_that_failed(monkeypatch: pytest.MonkeyPatch) -> None:
     database = Database()
-    monkeypatch.setattr(pour_batches, "make_decisions", database.decide)
+    for decide in ("decide_together", "make_decisions"):
+        monkeypatch.setattr(pour_batches, decide, database.decide)
     made: Any = Batches(database)  # type: ignore[arg-type]
     running = asyncio.create_task(made.run())
     async with asyncio.timeout(SOON_S):

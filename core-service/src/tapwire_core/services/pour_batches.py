@@ -1,8 +1,8 @@
 """Batches of decisions: one transaction, four round trips and one sync to disk for all decisions that arrive together.
 
 While one batch is at the database the next one gathers, so that batches grow with the load, and a lone question never waits. A
-batch on a slow disk delays nobody: others overtake it, also when many are queued. A tap is in one batch at a time, which keeps its
-messages in order.
+batch takes what waits only when its transaction has begun. A batch on a slow disk delays nobody: others overtake it, also when many
+are queued. A tap is in one batch at a time, which keeps its messages in order.
 
 A batch that fails is made again one by one, beside the others: one message cannot fail its batch. Neither can a row that another
 transaction holds: the wait for it is short, as a device without an answer repeats its message.
@@ -16,9 +16,9 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from tapwire_contracts.tasks import end_tasks
-from tapwire_core.db.engine import Database
+from tapwire_core.db.engine import RETRYABLE_ERRORS, Database
 from tapwire_core.db.failures import is_database_unavailable
-from tapwire_core.services.pours import Answer, DecisionRequest, make_decisions
+from tapwire_core.services.pours import Answer, DecisionRequest, decide_together, make_decisions
 
 MAX_BATCH: Final = 32
 """Decisions in one transaction."""
@@ -42,6 +42,20 @@ class _Queued:
     answer: asyncio.Future[Answer] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
 
 
+@dataclass(eq=False)
+class _Batch:
+    """A batch at the database. Other batches wait until it has begun and taken what it decides, but only until a loop time."""
+
+    overtaken_s: float
+    has_begun: bool = False
+    taken: list[_Queued] = field(default_factory=list)
+
+    @property
+    def decisions(self) -> list[DecisionRequest]:
+        """What it decides."""
+        return [waiting.decision for waiting in self.taken]
+
+
 class Batches:
     """A queue of decisions, made in batches while `run` runs."""
 
@@ -49,8 +63,7 @@ class Batches:
         self._db = db
         self._queue: Final[deque[_Queued]] = deque()
         self._busy_taps: Final[set[str]] = set()
-        self._running: Final[dict[asyncio.Task[None], float]] = {}
-        """The batches at the database, and the loop time from which others may overtake each."""
+        self._running: Final[dict[asyncio.Task[None], _Batch]] = {}
         self._alone: Final[deque[_Queued]] = deque()
         self._running_alone: Final[set[asyncio.Task[None]]] = set()
         self._wake = asyncio.Event()
@@ -68,8 +81,8 @@ class Batches:
             while True:
                 await self._wake.wait()
                 self._wake.clear()
-                while self._may_start() and (batch := self._take()):
-                    self._start(batch)
+                if self._may_start():
+                    self._start()
                 while self._alone and len(self._running_alone) < MAX_ALONE:
                     self._start_alone(self._alone.popleft())
         finally:
@@ -77,48 +90,72 @@ class Batches:
 
     def _may_start(self) -> bool:
         now_s = asyncio.get_running_loop().time()
-        waited_for = sum(overtaken_s > now_s for overtaken_s in self._running.values())
-        return len(self._running) < MAX_BATCHES and (not waited_for or (waited_for == 1 and len(self._queue) >= SECOND_BATCH_AT))
+        waited_for = [batch for batch in self._running.values() if batch.overtaken_s > now_s]
+        if len(self._running) == MAX_BATCHES or not all(batch.has_begun for batch in waited_for):
+            return False
+        is_turn = not waited_for or (len(waited_for) == 1 and len(self._queue) >= SECOND_BATCH_AT)
+        return is_turn and any(waiting.decision.key.tap_path not in self._busy_taps for waiting in self._queue)
 
-    def _start(self, batch: Sequence[_Queued]) -> None:
+    def _start(self) -> None:
         loop = asyncio.get_running_loop()
-        overtaken_s = loop.time() + OVERTAKEN_AFTER_S
+        batch = _Batch(loop.time() + OVERTAKEN_AFTER_S)
         task = loop.create_task(self._run_batch(batch))
-        self._running[task] = overtaken_s
+        self._running[task] = batch
         task.add_done_callback(self._finish)
-        loop.call_at(overtaken_s, self._wake.set)
+        loop.call_at(batch.overtaken_s, self._wake.set)
 
     def _start_alone(self, waiting: _Queued) -> None:
-        task = asyncio.get_running_loop().create_task(self._run_batch([waiting]))
+        task = asyncio.get_running_loop().create_task(self._run_alone(waiting))
         self._running_alone.add(task)
         task.add_done_callback(self._running_alone.discard)
         task.add_done_callback(lambda _: self._wake.set())
 
-    def _take(self) -> list[_Queued]:
-        batch, left = list[_Queued](), list[_Queued]()
-        while self._queue and len(batch) < MAX_BATCH:
+    def _take(self, batch: _Batch) -> None:
+        left = list[_Queued]()
+        while self._queue and len(batch.taken) < MAX_BATCH:
             waiting = self._queue.popleft()
             tap = waiting.decision.key.tap_path
-            (left if tap in self._busy_taps else batch).append(waiting)
+            (left if tap in self._busy_taps else batch.taken).append(waiting)
             self._busy_taps.add(tap)
         self._queue.extendleft(reversed(left))
-        return batch
+        batch.has_begun = True
+        self._wake.set()
 
     def _finish(self, task: asyncio.Task[None]) -> None:
         del self._running[task]
         self._wake.set()
 
-    async def _run_batch(self, batch: Sequence[_Queued]) -> None:
+    async def _run_batch(self, batch: _Batch) -> None:
+        try:
+            outcomes: Sequence[Answer | Exception | None] = await self._decide(batch)
+        except Exception as error:
+            if not batch.has_begun:
+                self._take(batch)
+            if len(batch.taken) > 1 and not is_database_unavailable(error):
+                log.warning("a batch of %d decisions failed, each is made alone: %r", len(batch.taken), error)
+                self._alone.extend(batch.taken)
+                return
+            outcomes = [error] * len(batch.taken)
+        self._end(batch.taken, outcomes)
+
+    async def _decide(self, batch: _Batch) -> Sequence[Answer | None]:
+        try:
+            async with self._db.transaction() as store:
+                self._take(batch)
+                return await decide_together(store, batch.decisions, LOCK_TIMEOUT_MS) if batch.taken else ()
+        except RETRYABLE_ERRORS:
+            return await make_decisions(self._db, batch.decisions, LOCK_TIMEOUT_MS)
+
+    async def _run_alone(self, waiting: _Queued) -> None:
         outcomes: Sequence[Answer | Exception | None]
         try:
-            outcomes = await make_decisions(self._db, [waiting.decision for waiting in batch], LOCK_TIMEOUT_MS)
+            outcomes = await make_decisions(self._db, [waiting.decision], LOCK_TIMEOUT_MS)
         except Exception as error:
-            if len(batch) > 1 and not is_database_unavailable(error):
-                log.warning("a batch of %d decisions failed, each is made alone: %r", len(batch), error)
-                self._alone.extend(batch)
-                return
-            outcomes = [error] * len(batch)
-        for waiting, outcome in zip(batch, outcomes, strict=True):
+            outcomes = [error]
+        self._end([waiting], outcomes)
+
+    def _end(self, decided: Sequence[_Queued], outcomes: Sequence[Answer | Exception | None]) -> None:
+        for waiting, outcome in zip(decided, outcomes, strict=True):
             self._busy_taps.remove(waiting.decision.key.tap_path)
             if outcome is None:
                 self._queue.appendleft(waiting)

@@ -195,18 +195,13 @@ class SettlementRequest:
 DecisionRequest = AuthorizationRequest | SettlementRequest
 
 
-@use_case
-async def make_decisions(store: Store, decisions: Sequence[DecisionRequest], lock_timeout_ms: int) -> list[Answer | None]:
+async def decide_together(
+    store: Store, decisions: Sequence[DecisionRequest], lock_timeout_ms: int = NO_LOCK_TIMEOUT_MS
+) -> list[Answer | None]:
     """Make decisions of different taps in one transaction; None for one that shares a row with another, and must wait for the next.
 
     A row that another transaction holds for longer than `lock_timeout_ms` makes all of them fail (`db.failures.is_lock_timeout`).
     """
-    return await _make_decisions(store, decisions, lock_timeout_ms)
-
-
-async def _make_decisions(
-    store: Store, decisions: Sequence[DecisionRequest], lock_timeout_ms: int = NO_LOCK_TIMEOUT_MS
-) -> list[Answer | None]:
     locked = await lock_together(store, [decision.key for decision in decisions], lock_timeout_ms)
     answers, changed, taken = list[Answer | None](), list[Changes](), set[UUID]()
     for decision, locked_facts in zip(decisions, locked, strict=True):
@@ -225,6 +220,9 @@ async def _make_decisions(
     return answers
 
 
+make_decisions: Final = use_case(decide_together)
+
+
 async def _keep_implausible(store: Store, decision: SettlementRequest, why: str) -> None:
     raw, device = decision.raw, decision.report.tap_path
     await keep_dead_letter(store, raw.topic, raw.payload, Malformation.INVALID_REPORT, why, device=device)
@@ -235,7 +233,7 @@ async def authorize_pour(
     store: Store, question: Question, fingerprint: str, actor: Actor, new_pour_id: UUID
 ) -> Answered | EventIdReused:
     """Answer a card's question, exactly once; the arguments are those of `AuthorizationRequest`."""
-    (answer,) = await _make_decisions(store, [AuthorizationRequest(question, fingerprint, actor, new_pour_id)])
+    (answer,) = await decide_together(store, [AuthorizationRequest(question, fingerprint, actor, new_pour_id)])
     assert isinstance(answer, Answered | EventIdReused)
     return answer
 
@@ -245,6 +243,6 @@ async def settle_report(
     store: Store, report: Report, journal_id: UUID | None, actor: Actor, content: object, raw: RawMessage
 ) -> str | UnknownTap:
     """Give a report its verdict, exactly once, and return its payload; the arguments are those of `SettlementRequest`."""
-    (answer,) = await _make_decisions(store, [SettlementRequest(report, journal_id, actor, content, raw)])
+    (answer,) = await decide_together(store, [SettlementRequest(report, journal_id, actor, content, raw)])
     assert isinstance(answer, Answered | UnknownTap)
     return answer if isinstance(answer, UnknownTap) else answer.payload
