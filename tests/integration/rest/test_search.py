@@ -7,6 +7,7 @@ from uuid import uuid4
 from tapwire_core.db.engine import Database
 from tapwire_core.db.search_index import fill_search_index
 from tapwire_core.db.views.search import search_everything
+from tapwire_core.services.devices import add_device
 from tapwire_core.services.guests import change_guest
 from tests.rest import Rest, done
 from tests.venue import OPERATOR, Venue
@@ -113,6 +114,17 @@ async def test_a_beverage_whose_word_is_typed_whole_is_shown_before_those_that_b
     assert everything["kegs"]["items"][0]["beverage_name"] == "Zesty Amber 8"
     assert await shows(rest, "/stock/new-keg/beverages?search=amber 8", "Zesty Amber 8")
     assert await shows(rest, "/taps/bar/left/kegs?search=amber 8", "Zesty Amber 8")
+
+
+async def test_a_venue_and_a_reader_that_are_typed_whole_are_shown_before_those_that_begin_so(rest: Rest, venue: Venue) -> None:
+    for number in (*range(10, 19), 1):
+        named = {"venue_id": f"v{number:02}" if number > 1 else "zesty", "name": f"Tent {number}", "time_zone": "UTC"}
+        done(await rest.engineer.post("/api/venues", json=named), 201)
+        await add_device(venue.db, OPERATOR, f"bar/readers/desk-{number}")
+
+    assert await shows(rest, "/parts/venues?search=tent 1", "Tent 1")
+    assert await shows(rest, "/check-in/readers?search=desk-1", "desk-1")
+    assert await shows(rest, "/check-in/readers?search=1", "desk-1")
 
 
 async def shows(rest: Rest, part: str, text: str) -> bool:

@@ -60,6 +60,11 @@ def finds(typed: str, *texts: str | None) -> bool:
     return all(any(word.startswith(begun) for word in words) for begun in typed_words(typed))
 
 
+def finds_whole(typed: str, *texts: str | None) -> bool:
+    """True if each typed word is a word of the texts, and not only the beginning of one."""
+    return set(typed_words(typed)) <= set(words_of(*texts))
+
+
 def guest_words(first_name: str | None, last_name: str | None, phone: str | None, card_digits: Sequence[str] = ()) -> list[str]:
     """The words by which a guest is found; one without a name also by the last digits of each card."""
     names = words_of(first_name, last_name) or words_of(*card_digits)

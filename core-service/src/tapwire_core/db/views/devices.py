@@ -4,7 +4,8 @@ from datetime import datetime
 from typing import Any, Final
 
 from msgspec import Struct
-from sqlalchemy import Integer, Select, and_, case, cast, func, or_, select, true
+from sqlalchemy import Integer, Select, Text, and_, case, cast, func, or_, select, true
+from sqlalchemy.dialects.postgresql import ARRAY
 
 from tapwire_contracts import CONTRACT_MAJOR
 from tapwire_contracts.reasons import Presence
@@ -24,6 +25,7 @@ from tapwire_core.domain.search import typed_words
 
 devices: Final = table(Device)
 nodes: Final = table(NodeStatus)
+_BETWEEN_WORDS: Final = "[^a-z0-9]+"
 
 
 class DeviceView(Struct, frozen=True):
@@ -58,15 +60,19 @@ async def list_readers(
 ) -> Page[DeviceView]:
     """A venue's devices with valid credentials, each of which has a reader: those at the desk first, then those that are online.
 
-    With `search` those whose id has each typed word in it. `chosen`, a device's path, comes before all others, found or not.
+    With `search` those whose id has each typed word in it, whole words first. `chosen`, a device's path, comes before all others,
+    found or not.
     """
+    words, device_id = typed_words(search or ""), func.split_part(devices.c.path, "/", 3)
     statement = _devices().where(devices.c.path.startswith(f"{venue_id}/", autoescape=True), devices.c.revoked_at.is_(None))
-    found = [func.split_part(devices.c.path, "/", 3).contains(word, autoescape=True) for word in typed_words(search or "")]
+    found = [device_id.contains(word, autoescape=True) for word in words]
     statement = statement.where(or_(and_(true(), *found), devices.c.path == chosen))
     is_online = func.coalesce(nodes.c.status == Presence.ONLINE.value, False)
     at_desk = devices.c.kind == DeviceKind.READER.value
-    rank = case((devices.c.path == chosen, 0), (and_(at_desk, is_online), 1), (at_desk, 2), (is_online, 3), else_=4)
-    return await read_page(db, statement, DeviceView, [cast(rank, Integer), devices.c.path], page)
+    is_whole = func.regexp_split_to_array(device_id, _BETWEEN_WORDS, type_=ARRAY(Text)).contains(cast(words, ARRAY(Text)))
+    rank = case((devices.c.path == chosen, 0), (is_whole, 1), else_=2)
+    use = case((and_(at_desk, is_online), 1), (at_desk, 2), (is_online, 3), else_=4)
+    return await read_page(db, statement, DeviceView, [cast(rank, Integer), cast(use, Integer), devices.c.path], page)
 
 
 def _devices() -> Select[Any]:

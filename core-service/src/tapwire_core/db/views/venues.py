@@ -5,14 +5,14 @@ from typing import Any, Final
 from uuid import UUID
 
 from msgspec import Struct
-from sqlalchemy import ColumnElement, Select, and_, func, select
+from sqlalchemy import ColumnElement, Integer, Select, and_, cast, func, select
 from sqlalchemy.dialects.postgresql import JSONB
 
 from tapwire_core.db.engine import Database
 from tapwire_core.db.tables import Shift, Venue
 from tapwire_core.db.views.queries import FIRST_PAGE, Page, PageRequest, read_one, read_page, table
 from tapwire_core.domain.closed_sets import VolumeUnit
-from tapwire_core.domain.search import finds
+from tapwire_core.domain.search import finds, finds_whole
 from tapwire_core.domain.serving_limits import ServingLimit
 
 venues: Final = table(Venue)
@@ -45,13 +45,16 @@ class VenueView(Struct, frozen=True):
 
 
 async def list_venues(db: Database, page: PageRequest = FIRST_PAGE, *, search: str | None = None) -> Page[VenueView]:
-    """All venues, by id; with `search` those whose name or id it finds."""
+    """All venues, by id; with `search` those whose name or id it finds, whole words first."""
     statement = _venues()
+    order: list[ColumnElement[Any]] = [venues.c.venue_id]
     if search is not None:
         async with db.read() as connection:
             named = (await connection.execute(select(venues.c.venue_id, venues.c.name))).all()
         statement = statement.where(venues.c.venue_id.in_([venue_id for venue_id, name in named if finds(search, venue_id, name)]))
-    return await read_page(db, statement, VenueView, [venues.c.venue_id], page)
+        whole = [venue_id for venue_id, name in named if finds_whole(search, venue_id, name)]
+        order.insert(0, cast(venues.c.venue_id.not_in(whole), Integer))
+    return await read_page(db, statement, VenueView, order, page)
 
 
 async def get_venue(db: Database, venue_id: str) -> VenueView | None:
