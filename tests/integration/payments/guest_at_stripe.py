@@ -5,6 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from tapwire_core.db.engine import Database
+from tapwire_core.db.views.shift_reports import OnlinePayments, sum_up_shift
 from tapwire_core.payment_providers.stripe_checkout import StripeCheckout
 from tapwire_core.services import guest_pages, payments
 from tapwire_core.services.payment_requests import (
@@ -15,7 +16,7 @@ from tapwire_core.services.payment_requests import (
     receive_notification,
 )
 from tests.stripe_stand_in import Event, StripeStandIn
-from tests.venue import Guest, Venue
+from tests.venue import PRICE_MINOR, Guest, Venue
 
 
 @dataclass(frozen=True)
@@ -92,3 +93,18 @@ class GuestAtStripe:
             FROM money_movements WHERE $1 IN (debit_account, credit_account)"""
         found: int = await self.db.pool.fetchval(statement, name)
         return found
+
+    async def spend(self, amount_minor: int) -> None:
+        """Pour for an amount."""
+        pour = await self.venue.grant(self.guest)
+        await self.venue.report(pour, amount_minor * 1000 // PRICE_MINOR)
+
+    async def online(self) -> OnlinePayments:
+        """What the latest shift's report says of online payments."""
+        shift_id = await self.db.pool.fetchval("SELECT shift_id FROM shifts ORDER BY opened_at DESC LIMIT 1")
+        report = await sum_up_shift(self.db, shift_id)
+        assert report is not None
+        assert report.online_payments is not None
+        assert report.by_method is not None
+        assert "online_payment" not in report.by_method
+        return report.online_payments
