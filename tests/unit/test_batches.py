@@ -41,6 +41,43 @@ class Database:
         return [name]
 
 
+class SlowToBegin:
+    """Decides whatever a transaction has taken; each begins when it is told to."""
+
+    def __init__(self) -> None:
+        self.begins: list[asyncio.Event] = []
+        self.together: list[list[str]] = []
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Self]:
+        """One that waits to begin."""
+        self.begins.append(asyncio.Event())
+        await self.begins[-1].wait()
+        yield self
+
+    async def decide(self, _: object, decisions: Sequence[Any], wait_ms: int) -> list[str]:
+        """Stands for `decide_together`."""
+        self.together.append([one.name for one in decisions])
+        return self.together[-1]
+
+    async def asked(self, times: int) -> None:
+        """Wait until so many transactions were asked for."""
+        while len(self.begins) < times:
+            await asyncio.sleep(0)
+
+
+@asynccontextmanager
+async def slow_batches(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[tuple[SlowToBegin, Batches]]:
+    """Batches on a database that is slow to begin, while the block runs."""
+    database = SlowToBegin()
+    monkeypatch.setattr(pour_batches, "decide_together", database.decide)
+    batches = Batches(database)  # type: ignore[arg-type]
+    running = asyncio.create_task(batches.run())
+    async with asyncio.timeout(SOON_S):
+        yield database, batches
+    await end_tasks(running)
+
+
 def decision(tap: str, name: str) -> Any:
     """Something to decide at a tap."""
     return SimpleNamespace(name=name, key=SimpleNamespace(tap_path=tap))
@@ -68,3 +105,26 @@ async def test_a_tap_is_in_one_transaction_at_a_time_also_after_a_batch_that_fai
         database.let("third")
         assert [await second, await third] == ["second", "third"]
     await end_tasks(running)
+
+
+async def test_what_arrives_until_a_transaction_has_begun_is_decided_in_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with slow_batches(monkeypatch) as (database, batches):
+        first = asyncio.create_task(batches.submit(decision("left", "first")))
+        await database.asked(1)
+        second = asyncio.create_task(batches.submit(decision("right", "second")))
+        await asyncio.sleep(0)
+        database.begins[0].set()
+        await asyncio.gather(first, second)
+
+        assert database.together == [["first", "second"]]
+
+
+async def test_a_transaction_that_does_not_begin_keeps_nobody_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with slow_batches(monkeypatch) as (database, batches):
+        waiting = asyncio.create_task(batches.submit(decision("left", "first")))
+        await database.asked(2)  # the first one does not begin, and is overtaken
+        database.begins[1].set()
+        await waiting
+        database.begins[0].set()
+
+        assert database.together == [["first"]]
