@@ -9,11 +9,12 @@ from typing import Final
 
 from tapwire_core.commands.progress_line import progress_line
 from tapwire_demo.arguments import MakeParser, minutes_above_zero
+from tests.besides import besides
 from tests.chaos.cluster import IMPATIENT_S, Loss, Trial
 from tests.chaos.cluster_site import open_cluster, why_not
 from tests.chaos.machines import may_cut
 from tests.chaos.monkey import Monkey
-from tests.chaos.programs import besides, tell_the_time
+from tests.chaos.programs import tell_the_time
 from tests.chaos.run import RECOVERY_S, Outcome, run_chaos
 from tests.chaos.site import open_site
 

@@ -19,8 +19,9 @@ from typing import Final
 import psutil
 
 from tapwire_demo.processes import Child, Owner
+from tests.besides import besides
 from tests.chaos.memory import Memory, memory_of
-from tests.chaos.programs import RESTART_PAUSE_S, besides
+from tests.chaos.programs import RESTART_PAUSE_S
 
 GROUPS: Final = range(20_000, 60_000, 100)
 """First groups of clusters; those of people and services are below."""

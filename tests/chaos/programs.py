@@ -6,35 +6,22 @@ import math
 import os
 import signal
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
 
-from tapwire_contracts.tasks import end_tasks
 from tapwire_core.progress import Advance
 from tapwire_demo.embedded_broker import EmbeddedBrokerError
 from tapwire_demo.postgres_home import EmbeddedPostgresError
 from tapwire_demo.processes import Child
 from tapwire_demo.programs import Program, start_program
+from tests.besides import besides
 from tests.chaos.memory import Memory, memory_of
 
 RESTART_PAUSE_S: Final = 0.3
 SERVER_LOOK_S: Final = 0.1
 TOLD_EACH_S: Final = 0.5
-
-
-@asynccontextmanager
-async def besides(*work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
-    """Do this besides the block, and end it with it; raises what it raised."""
-    tasks = [asyncio.create_task(each) for each in work]
-    try:
-        yield
-    finally:
-        await end_tasks(*tasks)
-    for task in tasks:
-        if not task.cancelled():
-            task.result()
 
 
 async def tell_the_time(advance: Advance, step: str, seconds: float) -> None:

@@ -9,12 +9,12 @@ from datetime import datetime
 from random import Random
 from typing import Final
 
+from tests.besides import besides
 from tests.chaos.audit import Auditor, Booked, at_rest
 from tests.chaos.guests import PATIENCE_S, play_guests
 from tests.chaos.liar import Liar
 from tests.chaos.memory import Memory
 from tests.chaos.monkey import Done, Monkey
-from tests.chaos.programs import besides
 from tests.chaos.site import Site
 from tests.chaos.staff import Staff
 

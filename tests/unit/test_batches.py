@@ -8,9 +8,9 @@ from typing import Any, Final, Self
 
 import pytest
 
-from tapwire_contracts.tasks import end_tasks
 from tapwire_core.services import pour_batches
 from tapwire_core.services.pour_batches import Batches
+from tests.besides import besides
 
 SOON_S: Final = 5.0
 
@@ -56,7 +56,7 @@ class SlowToBegin:
         yield self
 
     async def decide(self, _: object, decisions: Sequence[Any], wait_ms: int) -> list[str]:
-        """Stands for `decide_together`."""
+        """Stands for `decide_together` and `make_decisions`."""
         self.together.append([one.name for one in decisions])
         return self.together[-1]
 
@@ -67,15 +67,13 @@ class SlowToBegin:
 
 
 @asynccontextmanager
-async def slow_batches(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[tuple[SlowToBegin, Batches]]:
-    """Batches on a database that is slow to begin, while the block runs."""
-    database = SlowToBegin()
-    monkeypatch.setattr(pour_batches, "decide_together", database.decide)
+async def batches_on(database: Database | SlowToBegin, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Any]:
+    """Batches on such a database while the block runs."""
+    for decide in ("decide_together", "make_decisions"):
+        monkeypatch.setattr(pour_batches, decide, database.decide)
     batches = Batches(database)  # type: ignore[arg-type]
-    running = asyncio.create_task(batches.run())
-    async with asyncio.timeout(SOON_S):
-        yield database, batches
-    await end_tasks(running)
+    async with asyncio.timeout(SOON_S), besides(batches.run()):
+        yield batches
 
 
 def decision(tap: str, name: str) -> Any:
@@ -85,11 +83,7 @@ def decision(tap: str, name: str) -> Any:
 
 async def test_a_tap_is_in_one_transaction_at_a_time_also_after_a_batch_that_failed(monkeypatch: pytest.MonkeyPatch) -> None:
     database = Database()
-    for decide in ("decide_together", "make_decisions"):
-        monkeypatch.setattr(pour_batches, decide, database.decide)
-    made: Any = Batches(database)  # type: ignore[arg-type]
-    running = asyncio.create_task(made.run())
-    async with asyncio.timeout(SOON_S):
+    async with batches_on(database, monkeypatch) as made:
         slow, first = [asyncio.create_task(made.submit(one)) for one in (decision("left", "slow"), decision("right", "first"))]
         database.let("first")
         await first
@@ -104,11 +98,11 @@ async def test_a_tap_is_in_one_transaction_at_a_time_also_after_a_batch_that_fai
         database.let("second")
         database.let("third")
         assert [await second, await third] == ["second", "third"]
-    await end_tasks(running)
 
 
 async def test_what_arrives_until_a_transaction_has_begun_is_decided_in_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    async with slow_batches(monkeypatch) as (database, batches):
+    database = SlowToBegin()
+    async with batches_on(database, monkeypatch) as batches:
         first = asyncio.create_task(batches.submit(decision("left", "first")))
         await database.asked(1)
         second = asyncio.create_task(batches.submit(decision("right", "second")))
@@ -120,7 +114,8 @@ async def test_what_arrives_until_a_transaction_has_begun_is_decided_in_it(monke
 
 
 async def test_a_transaction_that_does_not_begin_keeps_nobody_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    async with slow_batches(monkeypatch) as (database, batches):
+    database = SlowToBegin()
+    async with batches_on(database, monkeypatch) as batches:
         waiting = asyncio.create_task(batches.submit(decision("left", "first")))
         await database.asked(2)  # the first one does not begin, and is overtaken
         database.begins[1].set()

@@ -12,10 +12,10 @@ import pytest
 
 from tapwire_contracts.messages import PourAuthorized, PourDenied, PourSettled
 from tapwire_contracts.reasons import DenyReason
-from tapwire_contracts.tasks import end_tasks
 from tapwire_core.services.nodes import ask_for_reports
 from tapwire_core.services.pour_batches import Batches
 from tapwire_core.services.pours import Answer, Answered, AuthorizationRequest, DecisionRequest
+from tests.besides import besides
 from tests.venue import Guest, SimulatedTap, Venue
 
 TAPS: Final = 6
@@ -34,9 +34,8 @@ Said = PourAuthorized | PourDenied | PourSettled
 async def batches(venue: Venue) -> AsyncIterator[Batches]:
     """Batches that are made."""
     made = Batches(venue.db)
-    running = asyncio.create_task(made.run())
-    yield made
-    await end_tasks(running)
+    async with besides(made.run()):
+        yield made
 
 
 @pytest.fixture

@@ -12,12 +12,12 @@ from pathlib import Path
 import pytest
 from aiomqtt import MqttError
 
-from tapwire_contracts.tasks import end_tasks
 from tapwire_core.broker.client import Client
 from tapwire_core.broker.device_logins import BrokerNotReloaded, DeviceLogins, keep_device_logins, reload_broker
 from tapwire_core.db.engine import Database
 from tapwire_core.services.devices import add_device, revoke_device, rotate_device
 from tapwire_node.settings import broker_addresses, load_settings
+from tests.besides import besides
 from tests.command_line import command, done, running
 from tests.conftest import require_mosquitto
 from tests.rest import Rest
@@ -179,11 +179,8 @@ async def test_a_folder_without_the_brokers_address_is_refused_before_a_secret_i
 @asynccontextmanager
 async def keeping(db: Database, logins: DeviceLogins) -> AsyncIterator[None]:
     """`tapwire-core sync-broker`, in this process and without patience."""
-    task = asyncio.create_task(keep_device_logins(db, logins, SOON_S))
-    try:
+    async with besides(keep_device_logins(db, logins, SOON_S)):
         yield
-    finally:
-        await end_tasks(task)
 
 
 @asynccontextmanager

@@ -22,6 +22,7 @@ from tapwire_core.services import taps
 from tapwire_core.settings import Settings
 from tapwire_core.worker.worker import run_core
 from tapwire_demo.broker import Account, EmbeddedBroker
+from tests.besides import besides
 from tests.integration.node.rig import service_client
 from tests.venue import OPERATOR, Venue
 
@@ -88,11 +89,8 @@ def teller(venue: Venue, broker: EmbeddedBroker, **pace: float) -> HomeAssistant
 @asynccontextmanager
 async def core_running(settings: Settings) -> AsyncIterator[None]:
     """A core worker as `tapwire-core run` has it."""
-    running = asyncio.create_task(run_core(settings))
-    try:
+    async with besides(run_core(settings)):
         yield
-    finally:
-        await end_tasks(running)
 
 
 @asynccontextmanager

@@ -15,7 +15,6 @@ from msgspec.structs import replace
 from tapwire_contracts.acl import BrokerRole
 from tapwire_contracts.messages import NodeState
 from tapwire_contracts.reasons import Presence
-from tapwire_contracts.tasks import end_tasks
 from tapwire_contracts.topics import DevicePath
 from tapwire_core.db.views.monitoring import read_gauges
 from tapwire_core.db.views.taps import list_taps
@@ -26,6 +25,7 @@ from tapwire_core.mqtt.node_beats import NodeBeats
 from tapwire_core.services.nodes import note_beats, note_silence, note_state
 from tapwire_core.worker.worker import Intervals, Worker
 from tapwire_demo.broker import Account, EmbeddedBroker
+from tests.besides import besides
 from tests.mqtt_tap import connect_tap
 from tests.venue import Venue
 
@@ -205,11 +205,8 @@ async def running_worker(venue: Venue, broker: EmbeddedBroker, name: str) -> Asy
     db = changed(venue.db, policy=policy)
     address = BrokerAddress(url=broker.url("core"), protocol=broker.protocol, shared=False)
     worker = Worker(db, address, Intervals(beats_s=0.1, database_check_s=0.1, reconnect_max_s=0.3), name)
-    running = asyncio.create_task(worker.run())
-    try:
+    async with besides(worker.run()):
         yield worker
-    finally:
-        await end_tasks(running)
 
 
 async def test_a_core_worker_beats_and_finds_a_node_silent_that_no_will_speaks_for(venue: Venue, mosquitto: EmbeddedBroker) -> None:

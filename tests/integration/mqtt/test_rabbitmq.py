@@ -23,6 +23,7 @@ from tapwire_core.mqtt.connection import BrokerAddress
 from tapwire_core.services.devices import add_device, revoke_device, rotate_device
 from tapwire_core.worker.worker import Intervals, Worker
 from tapwire_demo.processes import LOOPBACK
+from tests.besides import besides
 from tests.command_line import running
 from tests.mqtt_tap import MqttTap
 from tests.rabbitmq import require_rabbitmq
@@ -324,11 +325,8 @@ async def working_core(venue: Venue, rabbit: ShippedRabbit) -> AsyncIterator[Non
     worker = Worker(
         venue.db, BrokerAddress(url=rabbit.core_url, protocol=rabbit.newest_protocol), PACE, f"core-{secrets.token_hex(4)}"
     )
-    task = asyncio.create_task(worker.run())
-    try:
+    async with besides(worker.run()):
         yield
-    finally:
-        await end_tasks(task)
 
 
 @asynccontextmanager

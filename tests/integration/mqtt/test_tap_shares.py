@@ -11,7 +11,6 @@ from uuid import UUID
 import pytest
 
 from tapwire_contracts.acl import BrokerRole
-from tapwire_contracts.tasks import end_tasks
 from tapwire_contracts.topics import core_state_topic
 from tapwire_core.broker.client import make_client
 from tapwire_core.domain.tap_shares import decides
@@ -19,6 +18,7 @@ from tapwire_core.mqtt.connection import BrokerAddress
 from tapwire_core.services.heartbeats import announce_worker, withdraw_worker
 from tapwire_core.worker.worker import Intervals, Worker
 from tapwire_demo.broker import Account, EmbeddedBroker
+from tests.besides import besides
 from tests.integration.database.test_clock_set_back import set_back
 from tests.mqtt_tap import MqttTap, connect_tap
 from tests.venue import Venue
@@ -39,12 +39,9 @@ async def workers_at(venue: Venue, broker: EmbeddedBroker, *names: str) -> Async
     """Running workers that know of each other."""
     address = BrokerAddress(url=broker.url("core"), protocol=broker.protocol)
     workers = [Worker(venue.db, address, PACE, name) for name in names]
-    running = [asyncio.create_task(worker.run()) for worker in workers]
-    try:
+    async with besides(*(worker.run() for worker in workers)):
         await asyncio.sleep(TAKEOVER_MS / 1000)
         yield workers
-    finally:
-        await end_tasks(*running)
 
 
 @pytest.fixture
@@ -90,11 +87,8 @@ async def announced(venue: Venue, name: str) -> AsyncIterator[None]:
             await announce_worker(venue.db, name)
             await asyncio.sleep(TAKEOVER_MS / 4000)
 
-    announcing = asyncio.create_task(announce())
-    try:
+    async with besides(announce()):
         yield
-    finally:
-        await end_tasks(announcing)
 
 
 @asynccontextmanager

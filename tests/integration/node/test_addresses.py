@@ -28,6 +28,7 @@ from tapwire_demo.processes import LOOPBACK
 from tapwire_node.commands.doctor.part_checks import reach_broker, try_broker
 from tapwire_node.runtime.tap_node import TapNode, running_node
 from tapwire_node.settings import Settings, broker_addresses
+from tests.besides import besides
 from tests.conftest import require_mosquitto
 from tests.integration.node.rig import TAP, tap_settings, until
 from tests.integration.node.test_uplink import line_at
@@ -74,11 +75,8 @@ async def pair(tmp_path: Path) -> AsyncIterator[Pair]:
 async def core_of(venue: Venue, urls: str) -> AsyncIterator[None]:
     """A core worker at these addresses."""
     address = BrokerAddress(url=urls, shared=False)
-    running = asyncio.create_task(Worker(venue.db, address, PACE, f"core-{secrets.token_hex(4)}").run())
-    try:
+    async with besides(Worker(venue.db, address, PACE, f"core-{secrets.token_hex(4)}").run()):
         yield
-    finally:
-        await end_tasks(running)
 
 
 @asynccontextmanager

@@ -17,7 +17,6 @@ from uuid import UUID
 import pytest
 
 from tapwire_contracts.acl import BrokerRole
-from tapwire_contracts.tasks import end_tasks
 from tapwire_core.db.engine import Database
 from tapwire_core.domain.policy import Policy
 from tapwire_core.mqtt.connection import BrokerAddress
@@ -27,6 +26,7 @@ from tapwire_demo.broker import Account, EmbeddedBroker
 from tapwire_node.journal.inspection import export
 from tapwire_node.simulator.client import SimulatorClient
 from tapwire_node.simulator.protocol import Action
+from tests.besides import besides
 from tests.integration.node.rig import tap_settings
 from tests.integration.node.simulator_rig import BUSY_MACHINE_MS, PATIENCE_S, Ear, Module, ear_at, simulator_of, until
 from tests.integration.node.test_with_core import PACE
@@ -173,11 +173,8 @@ def short_folder() -> Iterator[Path]:
 @asynccontextmanager
 async def core_of(venue: Venue, broker: EmbeddedBroker) -> AsyncIterator[None]:
     address = BrokerAddress(url=broker.url("core"), protocol=broker.protocol, shared=True)
-    running = asyncio.create_task(Worker(venue.db, address, PACE, f"core-{secrets.token_hex(4)}").run())
-    try:
+    async with besides(Worker(venue.db, address, PACE, f"core-{secrets.token_hex(4)}").run()):
         yield
-    finally:
-        await end_tasks(running)
 
 
 async def settings_of(venue: Venue, broker: EmbeddedBroker, folder: Path, tap_id: str) -> dict[str, Any]:

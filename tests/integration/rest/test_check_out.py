@@ -5,8 +5,6 @@ import json
 from typing import Any
 from uuid import UUID
 
-import pytest
-
 from tapwire_core.db.engine import Database
 from tapwire_core.db.views.event_stream import newest_audit_id, read_audit
 from tapwire_core.db.views.webhooks import make_events
@@ -14,12 +12,6 @@ from tapwire_core.services import cards, pour_recovery, visits
 from tests.integration.rest.check_outs import CASH, KEEP, adds_up, pour
 from tests.rest import Rest, done, refusal, with_key
 from tests.venue import OPERATOR, Guest, Venue
-
-
-@pytest.fixture
-async def deposits(rest: Rest, venue: Venue) -> None:
-    """The venue takes 5.00 for a card."""
-    done(await rest.engineer.patch("/api/venues/bar", json={"card_deposit_minor": 5_00}))
 
 
 async def rows_of(db: Database) -> list[tuple[str, str, int]]:

@@ -16,12 +16,6 @@ from tests.rest import Rest, done, with_key
 from tests.venue import OPERATOR, Guest, Venue
 
 
-@pytest.fixture
-async def deposits(rest: Rest, venue: Venue) -> None:
-    """The venue takes 5.00 for a card."""
-    done(await rest.engineer.patch("/api/venues/bar", json={"card_deposit_minor": 5_00}))
-
-
 @pytest.mark.parametrize("seed", range(3))
 async def test_a_check_out_against_all_that_may_come_at_once_leaves_one_of_them_first(
     rest: Rest, venue: Venue, deposits: None, seed: int

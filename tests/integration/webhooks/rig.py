@@ -7,7 +7,6 @@ from dataclasses import replace
 from typing import Any, Final
 
 from tapwire_contracts.reasons import WebhookEventType
-from tapwire_contracts.tasks import end_tasks
 from tapwire_core.db.engine import Database
 from tapwire_core.domain.closed_sets import PaymentMethod
 from tapwire_core.domain.policy import Policy
@@ -15,6 +14,7 @@ from tapwire_core.domain.webhooks import WebhookLimits
 from tapwire_core.services import money, webhooks
 from tapwire_core.services.webhooks import SUBSCRIBABLE, WebhookSecret
 from tapwire_core.worker.webhook_sender import WebhookSender
+from tests.besides import besides
 from tests.receiver import Behave, Heard, Receiver
 from tests.venue import OPERATOR, Venue
 
@@ -33,11 +33,8 @@ def with_limits(db: Database, **limits: Any) -> Database:
 @asynccontextmanager
 async def sending(db: Database, workers: int = 1) -> AsyncIterator[None]:
     """Workers that send."""
-    senders = [asyncio.create_task(WebhookSender(db, poll_interval_s=0.02).run()) for _ in range(workers)]
-    try:
+    async with besides(*(WebhookSender(db, poll_interval_s=0.02).run() for _ in range(workers))):
         yield
-    finally:
-        await end_tasks(*senders)
 
 
 async def subscribed(db: Database, receiver: Receiver, types: list[WebhookEventType] = EVERYTHING) -> WebhookSecret:
