@@ -26,6 +26,7 @@ from tapwire_core.domain.search import typed_words
 devices: Final = table(Device)
 nodes: Final = table(NodeStatus)
 _BETWEEN_WORDS: Final = "[^a-z0-9]+"
+"""In a device's id, which is lower case."""
 
 
 class DeviceView(Struct, frozen=True):
